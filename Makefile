@@ -1,0 +1,72 @@
+# `make` alone lists the targets. Needs Python 3.11 or newer and a package index; no uv, Docker, Postgres or Kafka.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# The locks name versions and hashes, no host: any package index serves.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	--python-version 3.11 $(if $(UPGRADE),--upgrade)
+export UV_PYTHON_DOWNLOADS = never
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench faults kafka lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.stamp ## Make .venv with everything, from hashed requirements (the second time costs nothing)
+
+.venv/.stamp: requirements.txt requirements-dev.txt requirements-uv.txt requirements.in pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'paystate needs Python 3.11 or newer: make setup PYTHON=/path/to/python3' >&2; exit 1; }
+	@if command -v uv >/dev/null; then \
+		uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" .venv; \
+	elif ! $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
+		echo 'this Python cannot make environments: install its venv package' \
+			'(Debian, Ubuntu: apt-get install python3-venv), or install uv' >&2; \
+		exit 1; \
+	elif ! [ -x $(BIN)/uv ]; then \
+		$(PYTHON) -m venv .venv && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt; \
+	fi
+	PATH="$$PATH:$(CURDIR)/$(BIN)" uv pip install --quiet --python $(BIN)/python --require-hashes \
+		-r requirements.txt -r requirements-dev.txt
+	PATH="$$PATH:$(CURDIR)/$(BIN)" uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## Run everything on this machine with a sandbox wallet (ONCE=1: one tour, then exit)
+	@$(BIN)/paystate demo $(if $(ONCE),--once)
+
+test: setup ## Run the whole test suite, then hold its coverage to 90 % (the state machine's to 100 %)
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --include='statemachine/*' --fail-under=100
+
+check: setup ## Lint, formatting, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Format the code, and mend what can be mended by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## Measure throughput and latency
+	$(BIN)/python -m tests.bench.run $(ARGS)
+
+faults: setup ## Kill, freeze and cut things, and check every promise afterwards
+	$(BIN)/python -m tests.faults.run $(ARGS)
+
+kafka: setup ## Run Apache Kafka on loopback until interrupted (needs Java 17 and, the first time, Maven)
+	@$(BIN)/python -m service.dev.apache_kafka
+
+lock: setup ## Write the requirements files anew from the .in files (UPGRADE=1: to the newest versions)
+	$(COMPILE) requirements-uv.in -o requirements-uv.txt
+	$(COMPILE) requirements-dev.in -c requirements-uv.txt -o requirements-dev.txt
+	$(COMPILE) requirements.in -c requirements-dev.txt -o requirements.txt
+
+clean: ## Remove everything that was made here
+	rm -rf .venv .kafka build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

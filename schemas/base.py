@@ -1,0 +1,56 @@
+"""What all records have in common: strict types, additive fields ignored, times with a zone."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.functional_validators import AfterValidator
+
+from schemas.identifiers import MAX_ORDER_ID_LENGTH, ORDER_ID_PATTERN, check_order_id
+from schemas.money import MAX_AMOUNT_MINOR, exponent
+
+
+class Record(BaseModel):
+    """A wire record: wrong types are refused (no "1" for 1), unknown fields are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+def _listed(currency: str) -> str:
+    exponent(currency)
+    return currency
+
+
+OrderId = Annotated[
+    str,
+    AfterValidator(check_order_id),
+    Field(
+        min_length=1,
+        max_length=MAX_ORDER_ID_LENGTH,
+        json_schema_extra={"pattern": ORDER_ID_PATTERN},
+        description="Names the order, here and to the wallet.",
+    ),
+]
+EventId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    Field(description="Unique in the order; the same id again is a duplicate."),
+]
+Currency = Annotated[
+    str,
+    AfterValidator(_listed),
+    Field(min_length=3, max_length=3, json_schema_extra={"pattern": "^[A-Z]{3}$"}, description="ISO 4217."),
+]
+PositiveMinor = Annotated[int, Field(gt=0, le=MAX_AMOUNT_MINOR, description="In minor units.")]
+Minor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR, description="In minor units.")]
+Reason = Annotated[str, StringConstraints(max_length=256)]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    # A year at the edge of the calendar cannot be converted between zones, and no order is that old.
+    if not 1970 < moment.year < 9999:  # noqa: PLR2004 - the two ends of what a calendar library takes
+        raise ValueError(f"the year {moment.year} is not a time at which an order could happen")
+    return moment.astimezone(UTC)
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc), Field(description="RFC 3339, UTC.")]

@@ -1,0 +1,83 @@
+"""`orders.events`: what the order API and other upstream services ask for."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter
+
+from schemas.base import Currency, EventId, OrderId, PositiveMinor, Reason, Record, Time
+from schemas.vocabulary import Kind, LatePayment
+
+MIN_PAY_TIMEOUT_S = 5
+# 15 days, the longest that a wallet offers (`timeout_express` and `pay_timeout` end at 15d).
+MAX_PAY_TIMEOUT_S = 1_296_000
+DEFAULT_PAY_TIMEOUT_S = 900
+# A year: far beyond any authorization that a wallet keeps.
+MAX_AUTHORIZATION_TIMEOUT_S = 31_536_000
+MAX_METADATA_ENTRIES = 16
+
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, StringConstraints(max_length=256)]
+
+
+class _OrderEvent(Record):
+    event_id: EventId
+    order_id: OrderId
+    occurred_at: Time
+
+
+class OrderCreatedEvent(_OrderEvent):
+    """A new order, with its terms."""
+
+    type: Literal["order.created"]
+    kind: Kind
+    amount_minor: PositiveMinor
+    currency: Currency
+    profile: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    subject: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    pay_timeout_s: Annotated[int, Field(ge=MIN_PAY_TIMEOUT_S, le=MAX_PAY_TIMEOUT_S)] = DEFAULT_PAY_TIMEOUT_S
+    authorization_timeout_s: Annotated[int, Field(gt=0, le=MAX_AUTHORIZATION_TIMEOUT_S)] | None = Field(
+        default=None, description="The profile's, when absent."
+    )
+    late_payment: LatePayment | None = Field(
+        default=None, description="The profile's (refund, unless it says otherwise), when absent."
+    )
+    issue: bool = Field(default=True, description="Go on to `paying` at once.")
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_METADATA_ENTRIES)] = Field(
+        default_factory=dict, description="Carried into every state event of the order."
+    )
+
+
+class OrderIssueRequested(_OrderEvent):
+    """Asks for the order string of an order that was created with `issue` false."""
+
+    type: Literal["order.issue_requested"]
+
+
+class OrderCancelRequested(_OrderEvent):
+    """The order is no longer wanted."""
+
+    type: Literal["order.cancel_requested"]
+    reason: Reason = ""
+
+
+class OrderClientResult(_OrderEvent):
+    """What `my.tradePay` said in the mini program. It proves nothing; it only leads to a query."""
+
+    type: Literal["order.client_result"]
+    result_code: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+
+
+class RefundRequestedEvent(_OrderEvent):
+    """Money is to go back to the buyer."""
+
+    type: Literal["refund.requested"]
+    refund_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    amount_minor: PositiveMinor
+    currency: Currency
+    reason: Reason = ""
+
+
+OrderEvent = (
+    OrderCreatedEvent | OrderIssueRequested | OrderCancelRequested | OrderClientResult | RefundRequestedEvent
+)
+ORDER_EVENT: TypeAdapter[OrderEvent] = TypeAdapter(Annotated[OrderEvent, Field(discriminator="type")])

@@ -1,0 +1,97 @@
+"""Settings: `PAYSTATE_…` environment variables, and a TOML file with the wallet profiles."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from service.wallets.profile import WalletProfile, load_profiles
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message is one line that says what to mend."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. An environment variable wins over the file."""
+
+    model_config = SettingsConfigDict(env_prefix="PAYSTATE_", extra="ignore")
+
+    postgres_dsn: str = Field(
+        default="postgresql://127.0.0.1:5432/paystate", description="Where Postgres 15 to 18 is."
+    )
+    postgres_role: str = Field(
+        default="paystate_service", description="The role that services take on; empty keeps the login's own."
+    )
+    kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="Where the Kafka brokers are.")
+    lanes: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=8, description="Partitions of every topic. Fixed for ever once the database is made."
+    )
+    replication: Annotated[int, Field(ge=1, le=9)] = Field(
+        default=1, description="Replicas of each topic that `paystate topics create` makes."
+    )
+    group_id: str = Field(default="paystate", description="Kafka group for advisory offsets: lag tools read it.")
+    transactional_prefix: str = Field(default="paystate", description="Prefix of the relay's transactional ids.")
+    lease_ttl_s: Annotated[float, Field(ge=1, le=300)] = Field(
+        default=4.0, description="How long a silent worker keeps its lanes."
+    )
+    pay_grace_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=10.0, description="After the wallet-side deadline, before an order is closed."
+    )
+    first_query_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=20.0, description="A paying order is first asked about after this."
+    )
+    retry_first_s: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=0.5, description="The first wait between tries of a wallet call; later ones double."
+    )
+    retry_tries: Annotated[int, Field(ge=2, le=100)] = Field(
+        default=12, description="Tries of a wallet operation before a person has to look."
+    )
+    log_level: str = "info"
+    profiles: dict[str, Any] = Field(default_factory=dict, description="The wallet profiles, by name.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the base class's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then what the file gave (passed in as init arguments)."""
+        return env_settings, init_settings
+
+
+class Config:
+    """The settings with their profiles loaded. `path` is None without a file."""
+
+    def __init__(self, settings: Settings, profiles: dict[str, WalletProfile], path: Path | None) -> None:
+        self.settings = settings
+        self.profiles = profiles
+        self.path = path
+
+
+def load(path: Path | None) -> Config:
+    """Reads the file (if any) and the environment. Raises ConfigError."""
+    table: dict[str, Any] = {}
+    if path is not None:
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not TOML: {error}") from None
+    try:
+        settings = Settings(**table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"])
+        raise ConfigError(f"PAYSTATE_{name.upper()}: {first['msg']}") from None
+    try:
+        profiles = load_profiles(settings.profiles, path.parent if path else Path())
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return Config(settings, profiles, path)

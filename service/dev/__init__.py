@@ -1,0 +1,1 @@
+"""Embedded servers for `make demo` and the tests. Never used by a deployment."""

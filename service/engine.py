@@ -1,0 +1,92 @@
+"""The engine: one process's share of the lanes, from start to handover."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from service.kafka import clients
+from service.kafka.forwarder import Forwarder
+from service.kafka.topics import check_counts, partition_counts
+from service.lanes.lease import Leases
+from service.lanes.ports import Ports
+from service.store import connection as store_connection
+from service.store.lanes import NotInstalledError, lane_count
+
+log = structlog.get_logger()
+
+RETRY_S = 1.0
+# A handover is a batch, a flush and one statement a lane; past this the leases run out by themselves.
+HAND_OVER_S = 15.0
+
+
+@dataclass(slots=True)
+class Engine:
+    """Runs lanes until told to stop."""
+
+    worker: str
+    ports: Ports
+    forwarder: Forwarder
+    lease_ttl_s: float
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Until SIGTERM or SIGINT; then hands its lanes over. `on_ready` is called with the first lanes."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        starting = asyncio.create_task(self._wait_for_servers())
+        stopping = asyncio.create_task(_until(stop))
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            starting.cancel()
+            return
+        await starting
+        leases = Leases(self.worker, self.ports, self.lease_ttl_s, on_ready)
+        intake = asyncio.create_task(self.ports.intake.run())
+        keeping = asyncio.create_task(leases.run())
+        try:
+            await asyncio.wait({intake, keeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (intake, keeping):
+                if task.done():
+                    task.result()
+            log.info("handing_over", worker=self.worker)
+            # A beat under way is let finish: cancelled, it might have claimed a lane that nobody then hands over.
+            await leases.stop(keeping)
+            async with asyncio.timeout(HAND_OVER_S):
+                await leases.hand_over_all()
+        except TimeoutError:
+            log.warning("handover_unfinished", after_s=HAND_OVER_S)
+        finally:
+            for task in (intake, keeping, stopping):
+                task.cancel()
+            await asyncio.gather(intake, keeping, stopping, return_exceptions=True)
+            await self.forwarder.close()
+            await self.ports.carrier.client.aclose()
+            await self.ports.database.close()
+
+    async def _wait_for_servers(self) -> None:
+        """Waits for Postgres and Kafka; refuses to start where they disagree with the settings."""
+        while True:
+            try:
+                lanes = await lane_count(self.ports.database)
+                if lanes != self.ports.lanes:
+                    raise NotInstalledError(
+                        f"this database was made for {lanes} lanes, and PAYSTATE_LANES says {self.ports.lanes}:"
+                        f" set it to {lanes}"
+                    )
+                counts = await clients.within(partition_counts(self.ports.bootstrap), clients.PRODUCE_TIMEOUT_S)
+                check_counts(counts, lanes)
+            except store_connection.UNAVAILABLE as error:
+                log.warning("waiting_for_postgres", error=repr(error))
+            except clients.UNAVAILABLE as error:
+                log.warning("waiting_for_kafka", bootstrap=self.ports.bootstrap, error=repr(error))
+            else:
+                return
+            await asyncio.sleep(RETRY_S)
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()

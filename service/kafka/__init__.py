@@ -1,0 +1,1 @@
+"""Kafka: the topics, the partitioning, and the clients as we need them set."""

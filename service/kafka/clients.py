@@ -1,0 +1,100 @@
+"""Kafka clients with the settings that matter, and the habits that keep a broken one from hanging us."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from service.kafka.topics import MAX_MESSAGE_BYTES
+
+# With a broker down, an idempotent send, a commit and even `stop` hang past their own timeouts.
+PRODUCE_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 2.0
+# Kafka 4 answers the first produce after a commit with a retriable error until its markers are written;
+# aiokafka's default would wait 100 ms each time.
+RETRY_BACKOFF_MS = 5
+FETCH_MAX_WAIT_MS = 100
+# A state event is about a kilobyte: 512 of them a batch.
+MAX_BATCH_BYTES = 1_048_576
+
+UNAVAILABLE = (KafkaError, OSError, TimeoutError)
+
+T = TypeVar("T")
+
+
+def consumer(bootstrap: str, group_id: str | None = None) -> AIOKafkaConsumer:
+    """A consumer with manual assignment: positions come from Postgres, never from the group."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=group_id,
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        request_timeout_ms=10_000,
+        retry_backoff_ms=50,
+        metadata_max_age_ms=30_000,
+    )
+
+
+def idempotent_producer(bootstrap: str) -> AIOKafkaProducer:
+    """A producer whose sends arrive once each and in order, with acks from all replicas."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        enable_idempotence=True,
+        acks="all",
+        max_request_size=MAX_MESSAGE_BYTES,
+        request_timeout_ms=8_000,
+        linger_ms=0,
+    )
+
+
+def transactional_producer(bootstrap: str, transactional_id: str) -> AIOKafkaProducer:
+    """A producer of transactions; starting it fences every earlier one of the same id (KIP-98)."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        transactional_id=transactional_id,
+        acks="all",
+        max_batch_size=MAX_BATCH_BYTES,
+        max_request_size=MAX_MESSAGE_BYTES,
+        request_timeout_ms=8_000,
+        retry_backoff_ms=RETRY_BACKOFF_MS,
+        transaction_timeout_ms=15_000,
+        linger_ms=0,
+    )
+
+
+async def within(awaitable: Awaitable[T], seconds: float) -> T:
+    """The result, or TimeoutError after so many seconds."""
+    async with asyncio.timeout(seconds):
+        return await awaitable
+
+
+async def abandon(client: AIOKafkaConsumer | AIOKafkaProducer | None) -> None:
+    """Stops a client, but waits only so long for it: a broken one may never come back."""
+    if client is None:
+        return
+    with contextlib.suppress(*UNAVAILABLE, asyncio.CancelledError):
+        await within(client.stop(), STOP_TIMEOUT_S)
+
+
+async def tail(bootstrap: str, partition: TopicPartition, end: int, depth: int) -> Sequence[bytes]:
+    """The values of the last committed records of a partition that lie in `[end - depth, end)`."""
+    reader = consumer(bootstrap)
+    values: list[bytes] = []
+    await within(reader.start(), PRODUCE_TIMEOUT_S)
+    try:
+        reader.assign([partition])
+        start = max((await reader.beginning_offsets([partition]))[partition], end - depth)
+        reader.seek(partition, start)
+        async with asyncio.timeout(PRODUCE_TIMEOUT_S):
+            while await reader.position(partition) < end:
+                fetched = await reader.getmany(timeout_ms=FETCH_MAX_WAIT_MS)
+                values.extend(record.value for records in fetched.values() for record in records)
+    finally:
+        await abandon(reader)
+    return values

@@ -1,0 +1,74 @@
+"""The topics: made once, and refused when their partitions disagree with the lanes."""
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from schemas.vocabulary import Topic
+
+# The largest record that a topic takes: above the bridge's limit, below what a lane wants to hold in memory.
+MAX_MESSAGE_BYTES = 4_194_304
+ADMIN_TIMEOUT_MS = 10_000
+
+
+class WrongTopicError(Exception):
+    """A topic is missing or has another number of partitions; the message says what to do."""
+
+
+async def partition_counts(bootstrap: str) -> dict[str, int]:
+    """How many partitions each of our topics has; a missing one is left out."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=ADMIN_TIMEOUT_MS)
+    await admin.start()
+    try:
+        # Asking for all: to ask for one by name makes it on a broker that makes topics by itself.
+        names = set(await admin.list_topics()) & set(Topic)
+        described = await admin.describe_topics(sorted(names)) if names else []
+        return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
+    finally:
+        await admin.close()
+
+
+async def create_topics(bootstrap: str, lanes: int, replication: int = 1) -> list[str]:
+    """Makes the topics that are missing, with one partition a lane; answers their names.
+
+    Raises WrongTopicError when one exists with another number of partitions.
+    """
+    found = await partition_counts(bootstrap)
+    check_counts(found, lanes, missing_is_wrong=False)
+    missing = [str(topic) for topic in Topic if topic not in found]
+    if not missing:
+        return []
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=ADMIN_TIMEOUT_MS)
+    await admin.start()
+    try:
+        response = await admin.create_topics(
+            [
+                NewTopic(
+                    name,
+                    num_partitions=lanes,
+                    replication_factor=replication,
+                    topic_configs={"max.message.bytes": str(MAX_MESSAGE_BYTES)},
+                )
+                for name in missing
+            ]
+        )
+        for name, code, *rest in response.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise WrongTopicError(f"topic {name} could not be made: {rest[0] if rest else error.__name__}")
+    finally:
+        await admin.close()
+    check_counts(await partition_counts(bootstrap), lanes)
+    return missing
+
+
+def check_counts(found: dict[str, int], lanes: int, *, missing_is_wrong: bool = True) -> None:
+    """Raises WrongTopicError unless every topic has one partition a lane: partition i is lane i."""
+    for topic in Topic:
+        count = found.get(topic)
+        if count is None and missing_is_wrong:
+            raise WrongTopicError(f"topic {topic} does not exist: run `paystate topics create`")
+        if count is not None and count != lanes:
+            raise WrongTopicError(
+                f"topic {topic} has {count} partitions, and there are {lanes} lanes. The lane of an order is fixed"
+                " for ever: make the topic anew with the right count, or point PAYSTATE_KAFKA_BOOTSTRAP elsewhere"
+            )

@@ -1,0 +1,252 @@
+"""One consumer a process, manual assignment, bounded queues: records flow to the lanes that are owned here.
+
+Positions come from the lane rows. A lane whose queue is full has its partitions paused; nothing is dropped.
+"""
+
+import asyncio
+import zlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.structs import OffsetAndMetadata
+
+from schemas.vocabulary import INPUT_TOPICS
+from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, consumer, within
+from service.store.lanes import Fingerprint, LaneRow
+
+log = structlog.get_logger()
+
+# A lane's queue is filled to the first and refilled below the second: memory is bounded, the lane never idles.
+QUEUE_HIGH = 4_000
+QUEUE_LOW = 1_000
+FETCH_MAX_RECORDS = 4_000
+# aiokafka can stop fetching after a broker's restart without a sign (aiokafka #1154): no advance for this
+# long although there is something to read, and the client is thrown away.
+STUCK_AFTER_S = 8.0
+LOOK_EVERY_S = 2.0
+ADVISORY_COMMIT_EVERY_S = 2.0
+RETRY_S = 0.5
+
+
+def _time() -> float:
+    """The event loop's time: the simulator's in a simulation."""
+    return asyncio.get_running_loop().time()
+
+
+@dataclass(slots=True)
+class LaneQueue:
+    """What has been read for a lane and not been taken by it yet. `positions` follows INPUT_TOPICS."""
+
+    lane: int
+    positions: list[int]
+    on_lost_position: Callable[[str], None]
+    records: deque[ConsumerRecord] = field(default_factory=deque)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    committed: list[int] | None = None
+
+    def take(self, limit: int) -> list[ConsumerRecord]:
+        """Up to `limit` records, in the order in which each partition has them."""
+        records = self.records
+        taken = [records.popleft() for _ in range(min(limit, len(records)))]
+        if not records:
+            self.ready.clear()
+        return taken
+
+
+class Intake:
+    """Feeds the queues of the lanes that this process owns."""
+
+    def __init__(self, bootstrap: str, group_id: str) -> None:
+        self._bootstrap = bootstrap
+        self._group_id = group_id
+        self._queues: dict[int, LaneQueue] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+        self._changed = asyncio.Event()
+        self._paused: set[TopicPartition] = set()
+        self._advanced_at = 0.0
+
+    def open(self, lane: int, positions: list[int], on_lost_position: Callable[[str], None]) -> LaneQueue:
+        """Begins to read a lane at these offsets."""
+        queue = LaneQueue(lane, list(positions), on_lost_position)
+        self._queues[lane] = queue
+        self._changed.set()
+        return queue
+
+    def close(self, queue: LaneQueue) -> None:
+        """Stops reading a lane, unless it has been opened anew since."""
+        if self._queues.get(queue.lane) is queue:
+            del self._queues[queue.lane]
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Reads until cancelled; a broker that is gone is waited for."""
+        while True:
+            try:
+                await self._read()
+            except UNAVAILABLE as error:
+                log.warning("kafka_unavailable", doing="reading input topics", error=repr(error))
+            finally:
+                gone, self._consumer = self._consumer, None
+                await abandon(gone)
+            await asyncio.sleep(RETRY_S)
+
+    async def _read(self) -> None:
+        reader = self._consumer = consumer(self._bootstrap, self._group_id)
+        await within(reader.start(), PRODUCE_TIMEOUT_S)
+        self._assign(reader)
+        looked_at = committed_at = self._advanced_at = _time()
+        while True:
+            if self._changed.is_set():
+                self._assign(reader)
+            if not self._queues:
+                await self._changed.wait()
+                continue
+            try:
+                fetched = await reader.getmany(timeout_ms=100, max_records=FETCH_MAX_RECORDS)
+            except OffsetOutOfRangeError as error:
+                self._lose_positions(error)
+                continue
+            if not self._changed.is_set():
+                self._distribute(fetched)
+            self._pause_and_resume(reader)
+            now = _time()
+            if now - committed_at > ADVISORY_COMMIT_EVERY_S:
+                committed_at = now
+                await self._commit_advisory(reader)
+            if now - looked_at > LOOK_EVERY_S:
+                looked_at = now
+                await self._look_for_stuck(reader)
+
+    def _assign(self, reader: AIOKafkaConsumer) -> None:
+        # No await between assign and seek: a partition without a position would look for one by itself.
+        self._changed.clear()
+        self._paused.clear()
+        positions = {
+            TopicPartition(topic, queue.lane): queue.positions[index]
+            for queue in self._queues.values()
+            for index, topic in enumerate(INPUT_TOPICS)
+        }
+        reader.assign(list(positions))
+        for partition, position in positions.items():
+            reader.seek(partition, position)
+        self._advanced_at = _time()
+
+    def _distribute(self, fetched: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        for partition, records in fetched.items():
+            queue = self._queues.get(partition.partition)
+            if queue is None or not records:
+                continue
+            queue.records.extend(records)
+            queue.positions[INPUT_TOPICS.index(partition.topic)] = records[-1].offset + 1
+            queue.ready.set()
+            self._advanced_at = _time()
+
+    def _pause_and_resume(self, reader: AIOKafkaConsumer) -> None:
+        for queue in self._queues.values():
+            partitions = [TopicPartition(topic, queue.lane) for topic in INPUT_TOPICS]
+            paused = partitions[0] in self._paused
+            if not paused and len(queue.records) >= QUEUE_HIGH:
+                reader.pause(*partitions)
+                self._paused.update(partitions)
+            elif paused and len(queue.records) <= QUEUE_LOW:
+                reader.resume(*partitions)
+                self._paused.difference_update(partitions)
+                self._advanced_at = _time()
+
+    def _lose_positions(self, error: OffsetOutOfRangeError) -> None:
+        for partition, offset in error.args[0].items():
+            queue = self._queues.pop(partition.partition, None)
+            if queue is not None:
+                queue.on_lost_position(f"{partition.topic} has no offset {offset} any more")
+        self._changed.set()
+
+    async def _commit_advisory(self, reader: AIOKafkaConsumer) -> None:
+        """Tells Kafka how far we are, for lag tools only. Never read back; a failure is of no account."""
+        offsets = {
+            TopicPartition(topic, queue.lane): OffsetAndMetadata(queue.committed[index], "")
+            for queue in self._queues.values()
+            if queue.committed is not None
+            for index, topic in enumerate(INPUT_TOPICS)
+        }
+        if not offsets:
+            return
+        try:
+            await within(reader.commit(offsets), PRODUCE_TIMEOUT_S)
+        except UNAVAILABLE as error:
+            log.debug("advisory_commit_failed", error=repr(error))
+
+    async def _look_for_stuck(self, reader: AIOKafkaConsumer) -> None:
+        if _time() - self._advanced_at < STUCK_AFTER_S:
+            return
+        partitions = [p for p in reader.assignment() if p not in self._paused]
+        if not partitions:
+            return
+        ends = await within(reader.end_offsets(partitions), PRODUCE_TIMEOUT_S)
+        for partition, end in ends.items():
+            if partition not in reader.assignment():
+                continue
+            # The client's own position: it passes over transaction markers, which are no records.
+            if await within(reader.position(partition), PRODUCE_TIMEOUT_S) < end:
+                raise TimeoutError(f"{partition.topic}[{partition.partition}] has not moved for {STUCK_AFTER_S} s")
+        self._advanced_at = _time()
+
+
+async def check_topics(bootstrap: str, row: LaneRow) -> tuple[list[int], str | None]:
+    """Where to begin to read a lane, and a reason to halt it, when its topics are not those it knew.
+
+    The offsets are the beginnings for a lane that was never owned, else those of its row.
+    """
+    reader = consumer(bootstrap)
+    await within(reader.start(), PRODUCE_TIMEOUT_S)
+    try:
+        partitions = [TopicPartition(topic, row.lane) for topic in INPUT_TOPICS]
+        begins = await within(reader.beginning_offsets(partitions), PRODUCE_TIMEOUT_S)
+        if row.next_offsets is None:
+            return [begins[partition] for partition in partitions], None
+        ends = await within(reader.end_offsets(partitions), PRODUCE_TIMEOUT_S)
+        for partition, position in zip(partitions, row.next_offsets, strict=True):
+            where = f"{partition.topic}[{partition.partition}]"
+            if position > ends[partition]:
+                return row.next_offsets, (
+                    f"{where} ends at offset {ends[partition]}, and the lane has read up to {position}:"
+                    " the topic was recreated or has lost records"
+                )
+            if position < begins[partition]:
+                return row.next_offsets, (
+                    f"{where} begins at offset {begins[partition]}, and the lane has read up to {position} only:"
+                    " records were deleted before they were read"
+                )
+            known = row.fingerprints.get(partition.topic)
+            if known is not None and known.offset >= begins[partition]:
+                found = await _fingerprint_at(reader, partition, known.offset)
+                if found != known:
+                    return row.next_offsets, (
+                        f"the record at offset {known.offset} of {where} is not the one that the lane has read:"
+                        " the topic was recreated"
+                    )
+        return row.next_offsets, None
+    finally:
+        await abandon(reader)
+
+
+async def _fingerprint_at(reader: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> Fingerprint | None:
+    reader.assign([partition])
+    reader.seek(partition, offset)
+    async with asyncio.timeout(PRODUCE_TIMEOUT_S):
+        while await reader.position(partition) <= offset:
+            for record in (await reader.getmany(partition, timeout_ms=100, max_records=1)).get(partition, []):
+                return fingerprint(record) if record.offset == offset else None
+    return None
+
+
+def fingerprint(record: ConsumerRecord) -> Fingerprint:
+    """What is kept of the last record of a topic.
+
+    The CRC is of key and value, computed here: the client does not show the batch's own.
+    """
+    crc = zlib.crc32(record.value or b"", zlib.crc32(record.key or b""))
+    return Fingerprint(record.offset, record.timestamp, crc)

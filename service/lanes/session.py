@@ -1,0 +1,225 @@
+"""One lane while this process owns it: worker, relay, dispatcher and reconciler, started and ended together.
+
+A doubt (a commit without an answer, a lost connection, a bug) ends all of them; the session then reads the
+lane row again and begins anew with nothing remembered, until the lane is drained, fenced or halted.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import asyncpg
+import structlog
+
+from service.clock import DatabaseClock
+from service.dispatch.dispatcher import Dispatcher
+from service.dispatch.reconciler import Reconciler
+from service.kafka import clients
+from service.lanes.batch import LanePosition, Published, Started
+from service.lanes.intake import LaneQueue, check_topics
+from service.lanes.ports import Ports
+from service.lanes.worker import LaneHaltedError, LaneWorker
+from service.observability import HALTED
+from service.relay import Relay
+from service.store import connection as store_connection
+from service.store import lanes as lane_rows
+from service.store import operations as operation_rows
+from service.store.lanes import LaneFencedError, LaneMovedError, LaneRow
+from statemachine.inputs import Input
+from statemachine.order import Order
+
+log = structlog.get_logger()
+
+RETRY_S = 0.5
+# A lane that fails this often in a row, each time without a commit, and not for want of a server, is stopped.
+MAX_FAILURES = 20
+# How long a handover waits for the relay before it leaves the rest to the next owner.
+FLUSH_S = 5.0
+WAITS = (*store_connection.UNAVAILABLE, *clients.UNAVAILABLE, LaneMovedError)
+
+
+@dataclass(slots=True)
+class LaneSession:
+    """Keeps one lane going. `row` is the lane as it was claimed."""
+
+    row: LaneRow
+    ports: Ports
+    on_end: Callable[[int], None]
+    _worker: LaneWorker | None = None
+    _draining: bool = False
+    _task: asyncio.Task[None] | None = field(default=None)
+
+    def start(self) -> None:
+        """Begins, in the background."""
+        self._task = asyncio.create_task(self._keep())
+        self._task.add_done_callback(lambda _: self.on_end(self.row.lane))
+
+    def lose(self) -> None:
+        """The lane belongs to somebody else: stop at once, hand nothing over."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def hand_over(self) -> None:
+        """Drains the lane, publishes what is committed, and frees it for the next owner."""
+        self._draining = True
+        if self._worker is not None:
+            self._worker.drain()
+        elif self._task is not None:
+            # It is waiting for a server: there is nothing to drain.
+            self._task.cancel()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def _keep(self) -> None:
+        lane, epoch = self.row.lane, self.row.epoch
+        failures = 0
+        with structlog.contextvars.bound_contextvars(lane=lane):
+            while True:
+                before = self.row.lane_seq, self.row.next_offsets
+                try:
+                    await self._once()
+                except LaneFencedError as error:
+                    log.info("lane_fenced", reason=str(error))
+                    return
+                except LaneHaltedError as error:
+                    await self._halt(str(error))
+                    return
+                except WAITS as error:
+                    log.warning("lane_waits", epoch=epoch, error=repr(error))
+                except Exception as error:
+                    # The top of the loop: a bug of ours. The lane begins anew, and stops if that does not help.
+                    failures += 1
+                    log.exception("lane_failed", epoch=epoch, failures=failures)
+                    if failures >= MAX_FAILURES:
+                        await self._halt(f"failed {failures} times in a row without a commit: {error!r}")
+                        return
+                if self._draining or not await self._read_row_again():
+                    return
+                if (self.row.lane_seq, self.row.next_offsets) != before:
+                    failures = 0
+
+    async def _read_row_again(self) -> bool:
+        """After a doubt: what the lane row says now. False when the lane is somebody else's."""
+        await asyncio.sleep(RETRY_S)
+        try:
+            self.row = await lane_rows.read(self.ports.database, self.row.lane, self.row.epoch)
+        except LaneFencedError:
+            return False
+        except store_connection.UNAVAILABLE as error:
+            # The old row is tried once more: what it says of the lane is refused where it is no longer so.
+            log.warning("postgres_unavailable", error=repr(error))
+        return True
+
+    async def _once(self) -> None:
+        """Opens the lane and works until it is drained or something fails."""
+        ports, row = self.ports, self.row
+        offsets, why_not = await check_topics(ports.bootstrap, row)
+        if why_not is not None:
+            raise LaneHaltedError(why_not)
+        if row.next_offsets is None:
+            await lane_rows.begin_at(ports.database, row.lane, row.epoch, offsets)
+        connection = await ports.database.connect()
+        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def lose_position(reason: str) -> None:
+            if not lost.done():
+                lost.set_exception(LaneHaltedError(f"{reason}: records were deleted before they were read"))
+
+        queue = ports.intake.open(row.lane, offsets, lose_position)
+        try:
+            told = await connection.fetchval("select clock_timestamp()")
+            await self._work(connection, queue, DatabaseClock(told), offsets, lost)
+        finally:
+            self._worker = None
+            ports.intake.close(queue)
+            lost.cancel()
+            connection.terminate()
+
+    async def _work(
+        self,
+        connection: asyncpg.Connection,
+        queue: LaneQueue,
+        clock: DatabaseClock,
+        offsets: list[int],
+        lost: asyncio.Future[None],
+    ) -> None:
+        ports, row = self.ports, self.row
+        relay = Relay(
+            row.lane,
+            ports.bootstrap,
+            ports.database,
+            ports.adapters,
+            row.published_seq,
+            ports.transactional_prefix,
+        )
+
+        def submit(
+            order_id: str, given: Input, cause_type: str, traceparent: str | None
+        ) -> asyncio.Future[Order | None]:
+            return worker.submit(order_id, given, cause_type, traceparent)
+
+        dispatcher = Dispatcher(
+            row.lane, ports.adapters, ports.carrier, submit, clock, ports.ids, ports.retry_schedule
+        )
+        reconciler = Reconciler(ports.adapters, ports.carrier, submit, clock)
+
+        def committed(published: list[Published], started: Started) -> None:
+            relay.offer(published)
+            for order, operation, traceparent in started.operations.values():
+                dispatcher.start(order, operation, traceparent)
+            for order, traceparent in started.queries.values():
+                reconciler.ask(order, traceparent)
+
+        worker = LaneWorker(
+            position=LanePosition(row.lane, row.epoch, row.lane_seq, list(offsets), row.fingerprints),
+            connection=connection,
+            queue=queue,
+            inbox=ports.inbox,
+            clock=clock,
+            ids=ports.ids,
+            policy=ports.policy,
+            lanes=ports.lanes,
+            forward=ports.forward,
+            on_committed=committed,
+            published_seq=relay.published_seq,
+        )
+        for order in await operation_rows.live(connection, row.lane):
+            assert order.operation is not None
+            dispatcher.start(order, order.operation)
+        relaying = asyncio.create_task(relay.run())
+        working = asyncio.create_task(worker.run())
+        self._worker = worker
+        if self._draining:
+            worker.drain()
+        try:
+            await asyncio.wait({relaying, working, lost}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (relaying, working, lost):
+                if ended.done():
+                    ended.result()
+            await self._release(relay, relaying)
+        finally:
+            await _end(relaying, working)
+            await dispatcher.stop()
+            await reconciler.stop()
+
+    async def _release(self, relay: Relay, relaying: asyncio.Task[None]) -> None:
+        """After draining: what is committed is published, then the lane is free."""
+        flushed = asyncio.create_task(relay.flushed())
+        await asyncio.wait({flushed, relaying}, timeout=FLUSH_S, return_when=asyncio.FIRST_COMPLETED)
+        flushed.cancel()
+        await _end(relaying)
+        await lane_rows.release(self.ports.database, self.row.lane, self.row.epoch, relay.published_seq())
+        log.info("lane_released", epoch=self.row.epoch)
+
+    async def _halt(self, reason: str) -> None:
+        log.error("lane_halted", lane=self.row.lane, epoch=self.row.epoch, reason=reason)
+        HALTED.labels(self.row.lane).set(1)
+        with contextlib.suppress(*store_connection.UNAVAILABLE):
+            await lane_rows.halt(self.ports.database, self.row.lane, self.row.epoch, reason)
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,264 @@
+"""The relay: journal -> payment.state-events, in transactions, in order, each entry once.
+
+Its position is the tail of its own output: on taking a lane it fences every producer of the lane, reads the
+last committed `lane_seq` of the partition and goes on after it. Entries just committed are handed over in
+memory; whenever those do not follow on the position, the journal is read instead.
+
+Two transactional ids a lane are used in turn: Kafka 4 answers the first produce after a commit with a
+retriable error until that commit's markers are written, and a client that waits then idles.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import cycle
+
+import orjson
+import structlog
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import ProducerFenced
+
+from schemas.vocabulary import Topic
+from service.kafka.clients import (
+    MAX_BATCH_BYTES,
+    PRODUCE_TIMEOUT_S,
+    UNAVAILABLE,
+    abandon,
+    consumer,
+    tail,
+    transactional_producer,
+    within,
+)
+from service.lanes.batch import Published, issues_order_string
+from service.lanes.worker import LaneHaltedError
+from service.observability import PUBLISHED
+from service.state_events import headers, rfc3339
+from service.store import connection as store_connection
+from service.store import journal
+from service.store.connection import Database
+from service.store.lanes import LaneFencedError
+from service.wallets.adapter import BuilderRefusedError, WalletAdapter
+from statemachine.order import Order
+
+log = structlog.get_logger()
+
+PRODUCERS_PER_LANE = 2
+# Entries of one transaction: enough to make it cheap per entry, few enough to keep latency low.
+MAX_TRANSACTION = 400
+# Entries kept in memory for a relay that is behind; beyond it the journal is read.
+MAX_BACKLOG = 4_000
+RETRY_S = 0.5
+# How far back the tail is looked for at first: transaction markers take offsets too.
+TAIL_DEPTH = 64
+
+
+@dataclass(slots=True)
+class Relay:
+    """Publishes one lane for as long as it is owned."""
+
+    lane: int
+    bootstrap: str
+    database: Database
+    adapters: Mapping[str, WalletAdapter]
+    # The row's low-water mark: where to go on when the topic has been emptied by its retention.
+    published_low: int
+    transactional_prefix: str
+    position: int = -1
+    _backlog: deque[Published] = field(default_factory=deque)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+    # The newest sequence number that is known to be committed.
+    _committed: int = 0
+
+    def offer(self, published: Sequence[Published]) -> None:
+        """Takes entries that have just been committed."""
+        if not published:
+            return
+        self._committed = published[-1].lane_seq
+        self._backlog.extend(published)
+        if len(self._backlog) > MAX_BACKLOG:
+            self._backlog.clear()
+        self._wake.set()
+
+    def published_seq(self) -> int:
+        """How far the lane is published; 0 while that is not known yet."""
+        return max(self.position, 0)
+
+    async def flushed(self) -> None:
+        """Returns when everything committed so far is published."""
+        while self.position < self._committed:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def run(self) -> None:
+        """Publishes until cancelled. Raises LaneFencedError or LaneHaltedError; waits out a lost broker."""
+        self._committed = max(self._committed, await journal.last_seq(self.database, self.lane))
+        while True:
+            producers: list[AIOKafkaProducer] = []
+            try:
+                await self._open(producers)
+                await self._find_position()
+                await self._publish(cycle(producers).__next__)
+            except ProducerFenced:
+                raise LaneFencedError(f"another relay publishes lane {self.lane}") from None
+            except (*UNAVAILABLE, *store_connection.UNAVAILABLE) as error:
+                log.warning("relay_waits", lane=self.lane, error=repr(error))
+            finally:
+                for producer in producers:
+                    await abandon(producer)
+            await asyncio.sleep(RETRY_S)
+
+    async def _open(self, producers: list[AIOKafkaProducer]) -> None:
+        # Every id is taken before the tail is read: each fences its predecessor and ends its transaction.
+        for n in range(PRODUCERS_PER_LANE):
+            producer = transactional_producer(self.bootstrap, f"{self.transactional_prefix}-lane-{self.lane}-{n}")
+            producers.append(producer)
+            await within(producer.start(), PRODUCE_TIMEOUT_S)
+
+    async def _find_position(self) -> None:
+        found = await last_published(self.bootstrap, self.lane)
+        position = self.published_low if found is None else found
+        self._committed = max(self._committed, await journal.last_seq(self.database, self.lane))
+        if position > self._committed:
+            raise LaneHaltedError(
+                f"{Topic.STATE_EVENTS}[{self.lane}] has lane_seq {position}, and the journal ends at"
+                f" {self._committed}: Postgres went back in time"
+            )
+        self.position = position
+
+    async def _publish(self, next_producer: Callable[[], AIOKafkaProducer]) -> None:
+        while True:
+            entries = await self._next_entries()
+            if not entries:
+                self._wake.clear()
+                if not self._backlog:
+                    await self._wake.wait()
+                continue
+            strings = await self._order_strings(entries)
+            await within(self._transaction(next_producer(), entries, strings), 2 * PRODUCE_TIMEOUT_S)
+            self.position = entries[-1].lane_seq
+            self._moved.set()
+            PUBLISHED.labels(self.lane).inc(len(entries))
+
+    async def _next_entries(self) -> list[Published]:
+        backlog = self._backlog
+        while backlog and backlog[0].lane_seq <= self.position:
+            backlog.popleft()
+        if backlog and backlog[0].lane_seq == self.position + 1:
+            return [backlog.popleft() for _ in range(min(MAX_TRANSACTION, len(backlog)))]
+        if self.position >= self._committed:
+            return []
+        rows = await journal.read_after(self.database, self.lane, self.position, MAX_TRANSACTION)
+        for expected, row in enumerate(rows, self.position + 1):
+            if row.lane_seq != expected:
+                raise LaneHaltedError(f"the journal of lane {self.lane} has no entry {expected}")
+        if not rows:
+            raise LaneHaltedError(f"the journal of lane {self.lane} has no entry {self.position + 1}")
+        return await self._from_journal(rows)
+
+    async def _from_journal(self, rows: list[journal.JournalRow]) -> list[Published]:
+        events = [orjson.loads(row.event) for row in rows]
+        issued = [e["order_id"] for e in events if issues_order_string(e["trigger"], e["state"])]
+        orders = await journal.orders_of(self.database, self.lane, issued) if issued else {}
+        return [
+            Published(
+                row.lane_seq,
+                row.order_id,
+                row.version,
+                row.event,
+                headers(event),
+                orders.get(row.order_id) if issues_order_string(event["trigger"], event["state"]) else None,
+            )
+            for row, event in zip(rows, events, strict=True)
+        ]
+
+    async def _order_strings(self, entries: Sequence[Published]) -> list[tuple[bytes, bytes]]:
+        issued = [(entry.order, entry.version) for entry in entries if entry.order is not None]
+        if not issued:
+            return []
+        # In a thread: RSA-2048 takes most of a millisecond a signature, and releases the interpreter's lock.
+        return await asyncio.to_thread(
+            lambda: [record for order, version in issued for record in self._order_string(order, version)]
+        )
+
+    def _order_string(self, order: Order, version: int) -> list[tuple[bytes, bytes]]:
+        adapter = self.adapters.get(order.profile)
+        # The terms were checked when the order came; where it fails now, the profile has changed since, and
+        # the order will expire.
+        if adapter is None:
+            log.error("order_string_without_profile", order_id=order.order_id, profile=order.profile)
+            return []
+        try:
+            text = adapter.order_string(order)
+        except BuilderRefusedError as error:
+            log.error("order_string_refused", lane=self.lane, order_id=order.order_id, error=str(error))
+            return []
+        assert order.issued_at is not None
+        record = {
+            "order_id": order.order_id,
+            "version": version,
+            "profile": order.profile,
+            "order_str": text,
+            "issued_at": rfc3339(order.issued_at),
+            "expires_at": rfc3339(order.issued_at + timedelta(seconds=order.pay_window_s)),
+        }
+        return [(order.order_id.encode(), orjson.dumps(record))]
+
+    async def _transaction(
+        self, producer: AIOKafkaProducer, entries: Sequence[Published], strings: list[tuple[bytes, bytes]]
+    ) -> None:
+        await producer.begin_transaction()
+        events = [(entry.order_id.encode(), entry.value, entry.headers) for entry in entries]
+        sent = await self._send(producer, Topic.STATE_EVENTS, events)
+        sent += await self._send(producer, Topic.ORDER_STRINGS, [(key, value, []) for key, value in strings])
+        # A produce that failed does not fail the commit unless its future is awaited.
+        for future in sent:
+            await future
+        await producer.commit_transaction()
+
+    async def _send(
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        records: Sequence[tuple[bytes, bytes, list[tuple[str, bytes]]]],
+    ) -> list[asyncio.Future[object]]:
+        """Hands whole batches over: that costs a fifth of handing over single records."""
+        futures: list[asyncio.Future[object]] = []
+        batch = None
+        for key, value, record_headers in records:
+            if batch is not None and (
+                batch.size() + len(value) > MAX_BATCH_BYTES // 2
+                or batch.append(key=key, value=value, timestamp=None, headers=record_headers) is None
+            ):
+                futures.append(await producer.send_batch(batch, topic, partition=self.lane))
+                batch = None
+            elif batch is not None:
+                continue
+            batch = producer.create_batch()
+            batch.append(key=key, value=value, timestamp=None, headers=record_headers)
+        if batch is not None:
+            futures.append(await producer.send_batch(batch, topic, partition=self.lane))
+        return futures
+
+
+async def last_published(bootstrap: str, lane: int) -> int | None:
+    """The `lane_seq` of the last committed state event of a lane; None when the partition holds none."""
+    partition = TopicPartition(Topic.STATE_EVENTS, lane)
+    reader = consumer(bootstrap)
+    await within(reader.start(), PRODUCE_TIMEOUT_S)
+    try:
+        end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
+        begin = (await within(reader.beginning_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
+    finally:
+        await abandon(reader)
+    depth = TAIL_DEPTH
+    while begin < end:
+        values = await tail(bootstrap, partition, end, depth)
+        if values:
+            return int(orjson.loads(values[-1])["lane_seq"])
+        if end - depth <= begin:
+            break
+        depth *= 8
+    return None

@@ -1,0 +1,103 @@
+"""Puts the sandbox wallet together, and runs it."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+from service.clock import Clock, SystemClock
+from service.http.serving import listen, serve
+from service.sandbox import control, gateway
+from service.sandbox.callbacks import RESEND_AFTER_S, Callbacks
+from service.sandbox.faults import Dice
+from service.sandbox.identity import Identity, fresh_identity, kept_identity, last_port, write_profile
+from service.sandbox.ledger import Ledger
+from service.sandbox.severing import SeverableProtocol
+
+LEDGER_FILE: Final = "ledger.sqlite"
+
+PAGE: Final = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>paystate sandbox wallet</title>
+<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}</style>
+<h1>The sandbox wallet</h1>
+<p>It speaks the Alipay OpenAPI dialect with its own keys and its own ledger. No money is real here.</p>
+<ul>
+<li><a href="/sandbox/ledger">The ledger</a>: what happened to the money</li>
+<li><a href="/sandbox/faults">The faults</a>: what goes wrong at the moment</li>
+<li><a href="/sandbox/paystate.toml">The profile</a> for <code>--config</code>, with play keys</li>
+<li><a href="/docs">All calls</a></li>
+</ul>
+<p>The gateway is <code>POST /gateway.do</code>. A buyer pays with <code>POST /sandbox/pay</code>.</p>
+</html>
+"""
+
+
+def create_app(
+    identity: Identity,
+    ledger: Ledger,
+    clock: Clock,
+    rng: random.Random,
+    resend_after_s: tuple[float, ...] = RESEND_AFTER_S,
+) -> FastAPI:
+    """The wallet over HTTP. Must be made inside the loop that serves it; closes the ledger when it ends."""
+    dice = Dice(rng)
+    callbacks = Callbacks(identity, clock, dice, resend_after_s)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await callbacks.aclose()
+        ledger.close()
+
+    app = FastAPI(title="paystate sandbox wallet", lifespan=lifespan)
+    app.state.callbacks = callbacks
+    app.include_router(gateway.routes(gateway.Gateway(identity, ledger, callbacks, clock, dice), identity.charset))
+    app.include_router(control.routes(control.Control(identity, ledger, callbacks, clock, dice)))
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> HTMLResponse:
+        return HTMLResponse(PAGE)
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return app
+
+
+async def run_sandbox(
+    port: int | None,
+    data_dir: Path | None,
+    notify_url: str | None,
+    on_ready: Callable[[str], None],
+    *,
+    seed: int | None = None,
+    handle_signals: bool = True,
+) -> None:
+    """Runs until SIGTERM, SIGINT or cancellation. `on_ready` is given the wallet's URL.
+
+    With `data_dir` the keys and the ledger live there, `paystate.toml` is written, and without a `port` the
+    last one is taken again if it is free. Without it everything is new and in memory, and the profile is at
+    `GET /sandbox/paystate.toml`. `seed` makes the faults repeatable. Raises OSError for a port in use.
+    """
+    socket = listen(port, last_port(data_dir) if data_dir is not None else None)
+    url = f"http://127.0.0.1:{socket.getsockname()[1]}"
+
+    def ready() -> None:
+        if data_dir is not None:
+            write_profile(data_dir, identity, url)
+        on_ready(url)
+
+    with closing(socket):
+        if data_dir is None:
+            identity, path = fresh_identity(notify_url), None
+        else:
+            identity, path = kept_identity(data_dir, notify_url), data_dir / LEDGER_FILE
+        with closing(Ledger(path)) as ledger:
+            # No secret and no money depends on these dice: they decide what goes wrong.
+            app = create_app(identity, ledger, SystemClock(), random.Random(seed))  # noqa: S311
+            await serve(app, socket, ready, handle_signals=handle_signals, protocol=SeverableProtocol)

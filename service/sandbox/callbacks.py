@@ -1,0 +1,142 @@
+"""Signs callbacks and sends them until they are taken, or are lost as the faults will have it."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import httpx2
+import structlog
+
+from service.clock import Clock
+from service.sandbox.calls import Notice
+from service.sandbox.dialect import Fields, base_string, encode_form, wallet_time
+from service.sandbox.faults import Dice
+from service.sandbox.identity import Identity
+from service.wallets.signatures import sign
+
+log = structlog.get_logger()
+
+# Alipay resends over 25 hours (4 m, 10 m, 10 m, 1 h, 2 h, 6 h, 15 h); nobody waits so long for a sandbox.
+RESEND_AFTER_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+CALLBACK_TIMEOUT_S = 10.0
+# Bounds memory when the receiver is down: what is beyond is lost, as everything is after a day.
+MAX_WAITING = 20_000
+MAX_SENDING = 64
+SUCCESS = b"success"
+
+
+class Fate(StrEnum):
+    """What becomes of one payment's callback, whatever the rates say."""
+
+    SEND = "send"
+    LOSE = "lose"
+    TWICE = "twice"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """When a callback goes out, and whether once more after it was taken."""
+
+    lost: bool
+    repeated: bool
+    wait_s: float
+
+
+class Callbacks:
+    """The callbacks under way. Kept in memory only: a restart loses them, and the merchant has to ask."""
+
+    def __init__(
+        self, identity: Identity, clock: Clock, dice: Dice, resend_after_s: tuple[float, ...] = RESEND_AFTER_S
+    ) -> None:
+        self._identity = identity
+        self._key = identity.wallet_private_key
+        self._clock = clock
+        self._dice = dice
+        self._resend_after_s = resend_after_s
+        limits = httpx2.Limits(max_connections=MAX_SENDING, max_keepalive_connections=MAX_SENDING)
+        self._client = httpx2.AsyncClient(
+            timeout=CALLBACK_TIMEOUT_S, limits=limits, follow_redirects=False, trust_env=False
+        )
+        self._slots = asyncio.Semaphore(MAX_SENDING)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def send(self, notice: Notice, number: int, fate: Fate = Fate.SEND) -> None:
+        """Begins to send; returns at once. `number` makes the notify_id, constant over resends."""
+        plan = self._plan(fate)
+        if plan.lost or len(self._tasks) >= MAX_WAITING:
+            log.info("sandbox_callback_lost", order_id=notice.order_id, meant=plan.lost)
+            return
+        task = asyncio.create_task(self._deliver(notice, number, plan))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def aclose(self) -> None:
+        """Drops what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._client.aclose()
+
+    @property
+    def waiting(self) -> int:
+        """How many have not been taken yet."""
+        return len(self._tasks)
+
+    def _plan(self, fate: Fate) -> Plan:
+        faults = self._dice.faults
+        match fate:
+            case Fate.LOSE:
+                return Plan(lost=True, repeated=False, wait_s=0.0)
+            case Fate.TWICE:
+                return Plan(lost=False, repeated=True, wait_s=0.0)
+            case Fate.LATE:
+                return Plan(lost=False, repeated=False, wait_s=faults.delay_s)
+        return Plan(
+            lost=self._dice.hit(faults.lose_callbacks),
+            repeated=self._dice.hit(faults.repeat_callbacks),
+            wait_s=self._dice.delay_s() if self._dice.hit(faults.delay_callbacks) else 0.0,
+        )
+
+    async def _deliver(self, notice: Notice, number: int, plan: Plan) -> None:
+        await asyncio.sleep(plan.wait_s)
+        url = notice.url or self._identity.notify_url
+        for wait_s in (*self._resend_after_s, None):
+            if await self._taken(notice, url, number):
+                break
+            if wait_s is None:
+                log.warning("sandbox_callback_given_up", order_id=notice.order_id)
+                return
+            await asyncio.sleep(wait_s)
+        if plan.repeated:
+            await self._deliver(notice, number, replace(plan, repeated=False, wait_s=self._dice.delay_s() / 4))
+
+    async def _taken(self, notice: Notice, url: str, number: int) -> bool:
+        async with self._slots:
+            body = await self._signed(notice.fields, number)
+            content_type = f"application/x-www-form-urlencoded; charset={self._identity.charset}"
+            try:
+                reply = await self._client.post(url, content=body, headers={"content-type": content_type})
+            except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+                log.info("sandbox_callback_not_taken", order_id=notice.order_id, error=repr(error))
+                return False
+        return reply.content == SUCCESS
+
+    async def _signed(self, fields: Fields, number: int) -> bytes:
+        """The form. The time of sending is in it, so each resend is signed anew, under the same notify_id."""
+        identity = self._identity
+        now = wallet_time(self._clock.now())
+        about_seller = "seller_id" if "trade_status" in fields else "payee_user_id"
+        params = fields | {
+            "notify_id": f"{fields['gmt_create'][:10].replace('-', '')}00222{number:021d}",
+            "notify_time": now,
+            "app_id": identity.app_id,
+            "auth_app_id": identity.app_id,
+            about_seller: identity.seller_id,
+            "charset": identity.charset,
+            "version": "1.0",
+        }
+        message = base_string(params).encode(identity.charset)
+        # Signed without sign_type (V1), which then travels beside the signature.
+        signature = await asyncio.to_thread(sign, self._key, message, identity.sign_type)
+        return encode_form(params | {"sign_type": identity.sign_type.value, "sign": signature}, identity.charset)

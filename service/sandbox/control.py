@@ -1,0 +1,148 @@
+"""The sandbox's control: the buyer at the cashier, what goes wrong, and the ledger. Loopback only."""
+
+import asyncio
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from service.clock import Clock
+from service.sandbox import authorizations, cashier
+from service.sandbox.callbacks import Callbacks, Fate
+from service.sandbox.calls import Done, Terms, read_terms
+from service.sandbox.dialect import MalformedError, RefusedError, base_string, decode_form
+from service.sandbox.faults import Dice, Faults
+from service.sandbox.identity import Identity, profile_toml
+from service.sandbox.ledger import Ledger
+from service.wallets.signatures import verify
+
+# An order string is about a kilobyte.
+MAX_ORDER_STRING = 16_384
+
+PAID, FAILED, CANCELLED = "9000", "4000", "6001"
+
+
+class Pay(BaseModel):
+    """What the buyer does with an order string, and what becomes of the callback."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    order_str: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ORDER_STRING)]
+    action: Literal["confirm", "cancel"]
+    callback: Fate = Fate.SEND
+    # The buyer's bank had already debited: pays what is closed or timed out.
+    force: bool = False
+
+
+class Release(BaseModel):
+    """An authorization that the wallet gives back by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    order_id: str
+
+
+class Control:
+    """What the control calls do."""
+
+    def __init__(self, identity: Identity, ledger: Ledger, callbacks: Callbacks, clock: Clock, dice: Dice) -> None:
+        self.identity = identity
+        self.ledger = ledger
+        self.callbacks = callbacks
+        self.clock = clock
+        self.dice = dice
+        self._app_key = identity.app_public_key
+
+    def read(self, order_str: str) -> Terms:
+        """The terms of an order string of this app; raises MalformedError. Slow enough for a thread."""
+        params = decode_form(order_str.encode())
+        if params.get("app_id") != self.identity.app_id:
+            raise MalformedError("the order string is not of this app")
+        if params.get("sign_type") != self.identity.sign_type.value:
+            raise MalformedError("the order string has another sign_type than this app")
+        try:
+            message = base_string(params).encode(params.get("charset", "utf-8"))
+        except UnicodeEncodeError:
+            raise MalformedError("the order string does not fit its charset") from None
+        if not verify(self._app_key, message, params.get("sign", ""), self.identity.sign_type):
+            raise MalformedError("the order string's signature does not verify")
+        return read_terms(params)
+
+    async def pay(self, wish: Pay) -> dict[str, str]:
+        """The result as `my.tradePay` would have it, with a reason where it failed. Raises MalformedError."""
+        terms = await asyncio.to_thread(self.read, wish.order_str)
+        try:
+            with self.ledger.transaction():
+                if wish.action == "cancel":
+                    cashier.look_at(self.ledger, terms, self.clock.now())
+                    done = Done({})
+                else:
+                    done = cashier.confirm(self.ledger, terms, self.clock.now(), force=wish.force)
+                numbers = [self.ledger.next_number() for _ in done.notices]
+        except RefusedError as refusal:
+            return {"result_code": FAILED, "order_id": terms.order_id, "reason": refusal.why}
+        for notice, number in zip(done.notices, numbers, strict=True):
+            self.callbacks.send(notice, number, wish.callback)
+        return {"result_code": CANCELLED if wish.action == "cancel" else PAID, "order_id": terms.order_id}
+
+    def release(self, order_id: str) -> dict[str, str]:
+        """The wallet gives back unasked. Raises RefusedError."""
+        with self.ledger.transaction():
+            done = authorizations.release_by_wallet(self.ledger, order_id, self.clock.now())
+            numbers = [self.ledger.next_number() for _ in done.notices]
+        for notice, number in zip(done.notices, numbers, strict=True):
+            self.callbacks.send(notice, number)
+        return done.fields
+
+
+def only_from_here(request: Request) -> None:
+    """Whoever reaches the control can pay and see keys, so it is for this machine alone."""
+    peer = request.client.host if request.client else ""
+    try:
+        near = ip_address(peer).is_loopback
+    except ValueError:
+        near = False
+    if not near:
+        raise HTTPException(403, "the sandbox's control answers to this machine only")
+
+
+def routes(control: Control) -> APIRouter:
+    """The control calls of CONTRACTS.md."""
+    router = APIRouter(prefix="/sandbox", dependencies=[Depends(only_from_here)])
+
+    @router.post("/pay")
+    async def pay(wish: Pay) -> Response:
+        try:
+            return JSONResponse(await control.pay(wish))
+        except MalformedError as problem:
+            return JSONResponse({"reason": str(problem)}, 400)
+
+    @router.put("/faults")
+    async def set_faults(faults: Faults) -> Faults:
+        # The whole of what goes wrong from now on: what the body does not name goes right.
+        control.dice.faults = faults
+        return faults
+
+    @router.get("/faults")
+    async def faults() -> Faults:
+        return control.dice.faults
+
+    @router.get("/ledger")
+    async def ledger(order_id: str | None = None) -> list[dict[str, Any]]:
+        return control.ledger.snapshot(order_id)
+
+    @router.post("/release")
+    async def release(wish: Release) -> Response:
+        try:
+            return JSONResponse(control.release(wish.order_id))
+        except RefusedError as refusal:
+            return JSONResponse({"reason": refusal.why}, 400)
+
+    @router.get("/paystate.toml")
+    async def profile(request: Request) -> Response:
+        url = str(request.base_url).rstrip("/")
+        return PlainTextResponse(profile_toml(control.identity, url))
+
+    return router

@@ -1,0 +1,67 @@
+"""Connections to Postgres, as the role that a service may be."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+# A lane's commit is a few milliseconds; a statement that takes this long is stuck on a full disk or a lost host.
+STATEMENT_TIMEOUT_S = 20.0
+CONNECT_TIMEOUT_S = 5.0
+POOL_SIZE = 6
+
+# What a lost, refused or exhausted database looks like. None of them is the record's fault: the lane waits.
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+class Database:
+    """A database and the role in it. `role` None keeps the role that the DSN logs in with."""
+
+    def __init__(self, dsn: str, role: str | None) -> None:
+        self.dsn = dsn
+        self.role = role
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+
+    def _settings(self) -> dict[str, Any]:
+        settings = {"search_path": "paystate", "application_name": "paystate", "TimeZone": "UTC"}
+        if self.role:
+            settings["role"] = self.role
+        return {
+            "dsn": self.dsn,
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": STATEMENT_TIMEOUT_S,
+            "server_settings": settings,
+        }
+
+    async def connect(self) -> asyncpg.Connection:
+        """A connection of one's own; the caller closes or terminates it."""
+        return await asyncpg.connect(**self._settings())
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of the shared pool, for short reads and writes outside the lanes' batches."""
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(min_size=0, max_size=POOL_SIZE, **self._settings())
+        async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+            yield connection  # type: ignore[misc]
+
+    async def close(self) -> None:
+        """Ends the pool at once: what was under way there is not worth waiting for."""
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None

@@ -1,0 +1,41 @@
+"""The journal as the relay reads it: by lane and sequence, in commit order, without gaps."""
+
+from dataclasses import dataclass
+
+from service.store.connection import Database
+from service.store.orders import load
+from statemachine.order import Order
+
+_AFTER = """
+    select lane_seq, order_id, version, event from journal
+    where lane = $1 and lane_seq > $2 order by lane_seq limit $3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """One entry; `event` is the state event's JSON as it was committed."""
+
+    lane_seq: int
+    order_id: str
+    version: int
+    event: bytes
+
+
+async def read_after(database: Database, lane: int, lane_seq: int, limit: int) -> list[JournalRow]:
+    """The entries after a sequence number, in order."""
+    async with database.acquire() as connection:
+        rows = await connection.fetch(_AFTER, lane, lane_seq, limit)
+    return [JournalRow(row["lane_seq"], row["order_id"], row["version"], row["event"].encode()) for row in rows]
+
+
+async def last_seq(database: Database, lane: int) -> int:
+    """The lane's newest committed sequence number."""
+    async with database.acquire() as connection:
+        return int(await connection.fetchval("select lane_seq from lanes where lane = $1", lane))
+
+
+async def orders_of(database: Database, lane: int, order_ids: list[str]) -> dict[str, Order]:
+    """Orders by id, for deriving their order strings again."""
+    async with database.acquire() as connection:
+        return await load(connection, lane, order_ids)

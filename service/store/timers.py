@@ -1,0 +1,21 @@
+"""Timers and parked counts of a lane. Postgres's clock decides what is due."""
+
+from datetime import datetime
+
+import asyncpg
+
+
+async def earliest(connection: asyncpg.Connection, lane: int) -> datetime | None:
+    """When the lane's next timer is due."""
+    due: datetime | None = await connection.fetchval("select min(due_at) from timers where lane = $1", lane)
+    return due
+
+
+async def due_orders(connection: asyncpg.Connection, lane: int, limit: int) -> list[str]:
+    """The orders whose timers have come, the longest overdue first."""
+    rows = await connection.fetch(
+        "select order_id from timers where lane = $1 and due_at <= clock_timestamp() order by due_at limit $2",
+        lane,
+        limit,
+    )
+    return [row["order_id"] for row in rows]

@@ -1,0 +1,149 @@
+"""What Alipay would refuse in a business content, refused before it is signed; and its text on the wire.
+
+Source: the parameter tables of `alipay.trade.*` and `alipay.fund.auth.*`. What is not known to be refused
+passes.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from schemas.money import InvalidMoneyError, exponent, from_decimal, to_decimal
+from service.wallets.adapter import BuilderRefusedError
+from service.wallets.parameters import codec_of, parse_wallet_time
+
+APP_PAY: Final = "alipay.trade.app.pay"
+APP_FREEZE: Final = "alipay.fund.auth.order.app.freeze"
+TRADE_PAY: Final = "alipay.trade.pay"
+TRADE_QUERY: Final = "alipay.trade.query"
+TRADE_CLOSE: Final = "alipay.trade.close"
+REFUND: Final = "alipay.trade.refund"
+REFUND_QUERY: Final = "alipay.trade.fastpay.refund.query"
+UNFREEZE: Final = "alipay.fund.auth.order.unfreeze"
+CANCEL: Final = "alipay.fund.auth.operation.cancel"
+DETAIL_QUERY: Final = "alipay.fund.auth.operation.detail.query"
+
+# The wallet prints amounts with two decimals and mostly without their currency, so only such currencies can
+# be read back from a callback.
+PLACES: Final = 2
+DEFAULT_CURRENCY: Final = "CNY"
+# 100,000,000.00, the wallet's limit on one trade.
+MAX_AMOUNT_MINOR: Final = 10_000_000_000
+# 1 minute to 15 days, as the timeouts of the wallet.
+LONGEST_TIMEOUT_S: Final = 15 * 86_400
+MINUTE_S: Final = 60
+MAX_BIZ_CONTENT_CHARACTERS: Final = 16_384
+# The longest text of each field.
+LENGTHS: Final = {
+    "subject": 256, "order_title": 100, "out_trade_no": 64, "out_order_no": 64, "out_request_no": 64,
+    "remark": 100, "refund_reason": 256,
+}  # fmt: skip
+
+_REQUIRED: Final = {
+    APP_PAY: ("out_trade_no", "total_amount", "subject"),
+    APP_FREEZE: ("out_order_no", "out_request_no", "order_title", "amount", "product_code"),
+    TRADE_PAY: ("out_trade_no", "total_amount", "subject"),
+    UNFREEZE: ("auth_no", "out_request_no", "amount", "remark"),
+    REFUND: ("refund_amount",),
+}
+_NUMBERS: Final = ("out_trade_no", "out_order_no", "out_request_no")
+_AMOUNTS: Final = ("total_amount", "amount", "refund_amount")
+_TIMEOUTS: Final = ("timeout_express", "pay_timeout")
+_NUMBER: Final = re.compile(r"[A-Za-z0-9_]+")
+_TIMEOUT: Final = re.compile(r"([1-9][0-9]{0,5})([mhd])")
+_UNITS_S: Final = {"m": MINUTE_S, "h": 3_600, "d": 86_400}
+# A text of ours comes back in a signed callback, whose base string does not escape: `&name=` in it could be
+# cut out by someone in between as a parameter of its own, and the signature would still hold.
+_LIKE_A_PARAMETER: Final = re.compile(r"&[A-Za-z_][A-Za-z0-9_.]*=")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def amount_text(amount_minor: int, currency: str) -> str:
+    """The amount as the wallet takes it, in a currency of two decimal places; raises BuilderRefusedError."""
+    try:
+        if exponent(currency) != PLACES:
+            raise BuilderRefusedError(f"currency: {currency} has not two decimal places, as Alipay's amounts have")
+    except InvalidMoneyError as error:
+        raise BuilderRefusedError(f"currency: {error}") from None
+    if not 1 <= amount_minor <= MAX_AMOUNT_MINOR:
+        raise BuilderRefusedError("the amount is not between 0.01 and 100000000.00")
+    return to_decimal(amount_minor, currency)
+
+
+def biz_content(method: str, biz: Mapping[str, Any], charset: str) -> str:
+    """The business content as it is signed: compact JSON in ASCII, without empty fields.
+
+    ASCII escapes make the base string the same in every charset. Raises BuilderRefusedError for what the
+    wallet would refuse, with the field's name.
+    """
+    fields = {name: value for name, value in biz.items() if value is not None and value != ""}
+    for name in _REQUIRED.get(method, ()):
+        if name not in fields:
+            raise BuilderRefusedError(f"{name}: is required by {method}")
+    codec = codec_of(charset)
+    for name, value in fields.items():
+        _check_field(name, value, charset, codec)
+    text = json.dumps(fields, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    if len(text) > MAX_BIZ_CONTENT_CHARACTERS:
+        raise BuilderRefusedError(f"the business content is longer than {MAX_BIZ_CONTENT_CHARACTERS} characters")
+    return text
+
+
+def _check_field(name: str, value: object, charset: str, codec: str) -> None:
+    _check_value(name, value, charset, codec)
+    if name in LENGTHS or name in _AMOUNTS or name in _TIMEOUTS or name == "time_expire":
+        if not isinstance(value, str):
+            raise BuilderRefusedError(f"{name}: should be a string")
+        if len(value) > LENGTHS.get(name, 64):
+            raise BuilderRefusedError(f"{name}: is longer than {LENGTHS.get(name, 64)} characters")
+        _check_text(name, value)
+
+
+def _check_value(name: str, value: object, charset: str, codec: str) -> None:
+    """Whatever its field: no float (money would be rounded), and nothing that the charset cannot hold."""
+    if isinstance(value, float):
+        raise BuilderRefusedError(f"{name}: a float is not exact; write the amount as a string")
+    if isinstance(value, str):
+        try:
+            value.encode(codec)
+        except UnicodeEncodeError as error:
+            character = value[error.start]
+            raise BuilderRefusedError(f"{name}: {charset} cannot hold U+{ord(character):04X}") from None
+        if name != "biz_content" and _LIKE_A_PARAMETER.search(value):
+            raise BuilderRefusedError(f"{name}: has something like '&name=', which a callback could be cut at")
+    elif isinstance(value, Mapping):
+        for inner_name, inner in value.items():
+            _check_value(f"{name}.{inner_name}", inner, charset, codec)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            _check_value(name, inner, charset, codec)
+    elif not isinstance(value, (bool, int)):
+        raise BuilderRefusedError(f"{name}: is no JSON value")
+
+
+def _check_text(name: str, value: str) -> None:
+    if _CONTROL.search(value) or not value.strip():
+        raise BuilderRefusedError(f"{name}: is blank or has a control character")
+    if name in _NUMBERS and _NUMBER.fullmatch(value) is None:
+        raise BuilderRefusedError(f"{name}: should be of A-Z a-z 0-9 _")
+    if name in _AMOUNTS:
+        try:
+            amount_minor = from_decimal(value, DEFAULT_CURRENCY)
+        except InvalidMoneyError as error:
+            raise BuilderRefusedError(f"{name}: {error}") from None
+        if len(value.partition(".")[2]) > PLACES or not 1 <= amount_minor <= MAX_AMOUNT_MINOR:
+            raise BuilderRefusedError(f"{name}: {value} is not an amount between 0.01 and 100000000.00")
+    if name in _TIMEOUTS:
+        _check_timeout(name, value)
+    if name == "time_expire" and parse_wallet_time(value) is None:
+        raise BuilderRefusedError("time_expire: should be yyyy-MM-dd HH:mm:ss")
+
+
+def _check_timeout(name: str, value: str) -> None:
+    """`1m` to `15d`; a payment also knows `1c`, until midnight."""
+    if name == "timeout_express" and value == "1c":
+        return
+    match = _TIMEOUT.fullmatch(value)
+    if match is None or int(match[1]) * _UNITS_S[match[2]] > LONGEST_TIMEOUT_S:
+        raise BuilderRefusedError(f"{name}: should be 1m to 15d")

@@ -1,0 +1,113 @@
+"""Parameters as Alipay's OpenAPI signs and sends them: base strings, forms, times. Pure, and no keys.
+
+Sources: the wallet's signing rules (keys in byte order, raw values, `sign` left out), and vectors made by
+its own SDKs. Texts become bytes of the message's charset once, and the bytes are what is signed.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+from urllib.parse import quote_plus, unquote_to_bytes
+
+# The wallet's times carry no zone and are Beijing's, whatever the zone of the host.
+BEIJING: Final = timezone(timedelta(hours=8))
+_TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?=\.[0-9]{1,6}$|$)")
+# Far more than any message of the wallet has (about 30), and cheap to hold.
+MAX_PARAMETERS: Final = 128
+_NAME: Final = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+_CODECS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "gbk": "gbk", "gb2312": "gb2312", "gb18030": "gb18030"}
+
+
+class MalformedFormError(ValueError):
+    """Bytes that are no form, or that have two readings; the message says why."""
+
+
+def codec_of(charset: str) -> str:
+    """Python's name of a charset that the wallet uses; raises MalformedFormError for any other."""
+    codec = _CODECS.get(charset.lower())
+    if codec is None:
+        raise MalformedFormError(f"the charset {charset[:20]!r} is not one of {', '.join(_CODECS)}")
+    return codec
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form that was read: its parameters as bytes, which signatures cover, and as text."""
+
+    raw: Mapping[bytes, bytes]
+    text: Mapping[str, str]
+    charset: str
+
+    def base_string(self, *, without: frozenset[str], keep_empty: bool = False) -> bytes:
+        """What a signature covers, from the very bytes that came."""
+        left_out = {name.encode("ascii") for name in without}
+        return b"&".join(
+            key + b"=" + self.raw[key]
+            for key in sorted(self.raw)
+            if key not in left_out and (keep_empty or self.raw[key])
+        )
+
+
+def read_form(body: bytes, default_charset: str) -> Form:
+    """The form in `body`, decoded with its own `charset` parameter (else `default_charset`).
+
+    Splits at `&` first, percent-decodes to bytes, and only then decodes to text: a charset that a header
+    claims does not count, and a `%26` inside a value stays inside. Raises MalformedFormError.
+    """
+    raw: dict[bytes, bytes] = {}
+    for pair in body.split(b"&"):
+        name, equals, value = pair.partition(b"=")
+        key = unquote_to_bytes(name.replace(b"+", b" "))
+        # A name with `=` or `&` in it would give two forms one base string, and so one signature.
+        if not equals or _NAME.fullmatch(key) is None:
+            raise MalformedFormError("there is a part that is not name=value")
+        if key in raw:
+            # Parsers disagree about which one counts, and money must not depend on that.
+            raise MalformedFormError(f"the parameter {key[:40]!r} is repeated")
+        raw[key] = unquote_to_bytes(value.replace(b"+", b" "))
+        if len(raw) > MAX_PARAMETERS:
+            raise MalformedFormError(f"there are more than {MAX_PARAMETERS} parameters")
+    charset = raw.get(b"charset", b"").decode("ascii", "replace") or default_charset
+    codec = codec_of(charset)
+    try:
+        text = {key.decode("ascii"): value.decode(codec) for key, value in raw.items()}
+    except UnicodeDecodeError:
+        raise MalformedFormError(f"a value is not {charset}") from None
+    return Form(raw, text, charset)
+
+
+def base_string(params: Mapping[str, str], charset: str) -> bytes:
+    """What we sign of our own parameters: all but `sign`, empty ones left out, in the charset's bytes.
+
+    Raises UnicodeEncodeError for a character that the charset cannot hold.
+    """
+    text = "&".join(f"{key}={params[key]}" for key in sorted(params) if key != "sign" and params[key])
+    return text.encode(codec_of(charset))
+
+
+def encode_form(params: Mapping[str, str], charset: str) -> str:
+    """The form in the mapping's own order: `+` for a blank, percent-encoded bytes of the charset.
+
+    Raises UnicodeEncodeError for a character that the charset cannot hold.
+    """
+    codec = codec_of(charset)
+    return "&".join(f"{quote_plus(key)}={quote_plus(value.encode(codec))}" for key, value in params.items())
+
+
+def wallet_time(moment: datetime) -> str:
+    """`yyyy-MM-dd HH:mm:ss` in Beijing; parts of a second are dropped."""
+    return moment.astimezone(BEIJING).strftime(_TIME_FORMAT)
+
+
+def parse_wallet_time(text: str) -> datetime | None:
+    """The moment in UTC, or None for what is not such a time. `gmt_refund` has milliseconds, dropped."""
+    match = _TIME.match(text)
+    if match is None:
+        return None
+    try:
+        return datetime.fromisoformat(match[0]).replace(tzinfo=BEIJING).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

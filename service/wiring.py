@@ -1,0 +1,61 @@
+"""The only place that builds things: settings in, a running part out."""
+
+import asyncio
+import os
+import socket
+
+import uuid_utils
+
+from service.clock import RandomIds
+from service.config import Config
+from service.dispatch.carrier import carrier
+from service.dispatch.dispatcher import RetrySchedule
+from service.engine import Engine
+from service.kafka.forwarder import Forwarder
+from service.lanes.inbox import Inbox
+from service.lanes.intake import Intake
+from service.lanes.ports import Ports
+from service.store.connection import Database
+from service.wallets.registry import build_adapters
+from statemachine.decision import Policy
+
+
+def worker_name() -> str:
+    """Names this process in the lease table: where it runs, and which start of it this is."""
+    return f"{socket.gethostname()}-{os.getpid()}-{str(uuid_utils.uuid7())[-8:]}"
+
+
+def database(config: Config) -> Database:
+    """The database, in the service's role."""
+    return Database(config.settings.postgres_dsn, config.settings.postgres_role or None)
+
+
+def engine(config: Config) -> Engine:
+    """An engine, ready to run inside a running loop."""
+    settings = config.settings
+    adapters = build_adapters(config.profiles)
+    forwarder = Forwarder(settings.kafka_bootstrap, settings.lanes)
+    ports = Ports(
+        database=database(config),
+        bootstrap=settings.kafka_bootstrap,
+        intake=Intake(settings.kafka_bootstrap, settings.group_id),
+        inbox=Inbox(adapters),
+        adapters=adapters,
+        carrier=carrier(),
+        forward=forwarder.forward,
+        ids=RandomIds(),
+        policy=Policy(pay_grace_s=settings.pay_grace_s, first_query_s=settings.first_query_s),
+        retry_schedule=RetrySchedule(first_s=settings.retry_first_s, tries=settings.retry_tries),
+        lanes=settings.lanes,
+        transactional_prefix=settings.transactional_prefix,
+    )
+    return Engine(worker_name(), ports, forwarder, settings.lease_ttl_s)
+
+
+def use_fast_loop() -> None:
+    """uvloop, where there is one: it halves the cost of a round trip."""
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

@@ -1,0 +1,40 @@
+"""The ids of inputs that an order has taken: the same one again is a duplicate.
+
+Each id is kept under the letter of its source. What upstream sends is never forgotten, and so it is bounded;
+a wallet repeats itself for a day, and its totals make an older repeat harmless, so only its last ids stay.
+"""
+
+from statemachine.order import Order
+
+EVENT = "e:"
+CALLBACK = "w:"
+COMPLETION = "c:"
+REFUND = "r:"
+
+# An order's own life takes a dozen; more is a producer gone wrong, and the row must stay small.
+MAX_UPSTREAM_INPUTS = 200
+# A wallet sends one callback 8 times at the most, and few different ones are under way at once.
+REMEMBERED_CALLBACKS = 32
+
+
+def is_seen(order: Order, source: str, identity: str) -> bool:
+    """Whether an input with this id has been taken."""
+    return source + identity in order.seen
+
+
+def is_full(order: Order) -> bool:
+    """Whether upstream has sent as much about one order as it may."""
+    return (
+        len(order.seen) >= MAX_UPSTREAM_INPUTS
+        and sum(each.startswith(EVENT) for each in order.seen) >= MAX_UPSTREAM_INPUTS
+    )
+
+
+def remember(order: Order, source: str, identity: str) -> None:
+    """Takes the id down; of callbacks only the last few stay."""
+    if source is CALLBACK and len(order.seen) >= REMEMBERED_CALLBACKS:
+        callbacks = [each for each in order.seen if each.startswith(CALLBACK)]
+        if len(callbacks) >= REMEMBERED_CALLBACKS:
+            forgotten = callbacks[0]
+            order.seen = tuple(each for each in order.seen if each != forgotten)
+    order.seen = (*order.seen, source + identity)

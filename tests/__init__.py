@@ -1,0 +1,1 @@
+"""What we promise, tested: by kind, one folder each."""

@@ -1,0 +1,68 @@
+"""Servers for the tests that need them, started at the first use and shared by the whole run.
+
+Set `PAYSTATE_TEST_POSTGRES_DSN` or `PAYSTATE_POSTGRES_DSN` (a login that may create databases) and
+`PAYSTATE_KAFKA_BOOTSTRAP` to use servers that run already.
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from service.dev.kafka import EmbeddedKafka
+from service.dev.postgres import EmbeddedPostgres
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop that the service itself runs on."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn() -> Iterator[str]:
+    """A Postgres server. Tests that write want `database_dsn`."""
+    given = os.environ.get("PAYSTATE_TEST_POSTGRES_DSN") or os.environ.get("PAYSTATE_POSTGRES_DSN")
+    if given:
+        yield given
+        return
+    with EmbeddedPostgres(durable=False) as server:
+        yield server.dsn
+
+
+@pytest.fixture
+def database_dsn(postgres_dsn: str) -> Iterator[str]:
+    """An empty database of the test's own, gone after it."""
+    name = f"test_{uuid.uuid4().hex}"
+    _execute(postgres_dsn, f"create database {name}")
+    yield urlunsplit(urlsplit(postgres_dsn)._replace(path=f"/{name}"))
+    _execute(postgres_dsn, f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> Iterator[str]:
+    """A Kafka broker. It is shared: give your topics, groups and transactional ids names of their own."""
+    given = os.environ.get("PAYSTATE_KAFKA_BOOTSTRAP")
+    if given:
+        yield given
+        return
+    with EmbeddedKafka() as server:
+        yield server.bootstrap
+
+
+def _execute(dsn: str, statement: str) -> None:
+    async def execute() -> None:
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    # In a thread of its own: anyio's event loop may be running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, execute()).result()

@@ -1,0 +1,1 @@
+"""The webhook bridge, over real HTTP."""

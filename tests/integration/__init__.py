@@ -1,0 +1,1 @@
+"""Real servers: Postgres and a Kafka broker, started by the tests themselves."""

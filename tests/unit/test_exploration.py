@@ -1,0 +1,60 @@
+"""Every order of a small world, from every input in every order: the rules hold, and every row is walked."""
+
+import pytest
+
+from schemas.vocabulary import Flag
+from statemachine.diagram import RESTING
+from statemachine.lifecycle import ROWS
+from statemachine.order import Order
+from tests.unit.exploration import POLICY, World, explore, facts, worlds
+from tests.unit.honest_wallet import HonestWallet, comes_to_rest
+
+_GAVE_UP = {Flag.NEEDS_REVIEW, Flag.CLOSE_UNCONFIRMED, Flag.RELEASE_REJECTED}
+
+
+@pytest.fixture(scope="module")
+def explored() -> list[World]:
+    found = worlds()
+    for world in found:
+        explore(world)
+        print(f"{world.name}: {len(world.orders)} orders, {world.tried} decisions")
+    return found
+
+
+def test_every_rule_holds_in_every_order_that_can_come_about(explored: list[World]) -> None:
+    # `explore` raises for the first decision that breaks one.
+    assert all(len(world.orders) > 50 for world in explored)
+
+
+def test_every_row_of_the_table_is_walked(explored: list[World]) -> None:
+    walked = {move for world in explored for move in world.moves}
+    rows = {(row.trigger, row.source, row.dest) for rows in ROWS.values() for row in rows}
+    not_walked = sorted(rows - walked)
+    for trigger, source, dest in not_walked:
+        print(f"never walked: {source} -- {trigger} --> {dest}")
+    assert not not_walked
+    assert walked <= rows
+
+
+def test_every_order_comes_to_rest_with_an_honest_wallet(explored: list[World]) -> None:
+    for world in explored:
+        for order in world.orders.values():
+            for done in (False, True) if order.operation and order.operation.attempts else (False,):
+                wallet = HonestWallet(order, done=done)
+                rested = comes_to_rest(order, wallet)
+                # Where the wallet had refused too often before, a person looks: that is rest, too.
+                assert rested.state in RESTING or refused_too_often(rested), f"{order}\nended as {rested}"
+                assert facts(rested) == tuple(wallet.totals.values()), f"{order}\nended as {rested}"
+
+
+def refused_too_often(order: Order) -> bool:
+    return Flag.NEEDS_REVIEW in order.flags and order.request_counts.get("R", 0) >= POLICY.close_sweeps
+
+
+def test_every_order_comes_to_rest_with_a_wallet_that_refuses_everything(explored: list[World]) -> None:
+    for world in explored:
+        for order in world.orders.values():
+            wallet = HonestWallet(order, refuses=True)
+            rested = comes_to_rest(order, wallet)
+            assert rested.state in RESTING or rested.flags & _GAVE_UP, f"{order}\nended as {rested}"
+            assert facts(rested) == tuple(wallet.totals.values()), f"{order}\nended as {rested}"
