@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -95,3 +96,24 @@ def load(path: Path | None) -> Config:
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     return Config(settings, profiles, path)
+
+
+def shown(config: Config) -> dict[str, Any]:
+    """Every setting in force, fit to be shown: passwords and private keys are left out."""
+    settings = config.settings.model_dump()
+    settings["postgres_dsn"] = _without_password(settings["postgres_dsn"])
+    settings["profiles"] = {
+        name: profile.model_dump(mode="json", exclude_none=True) for name, profile in config.profiles.items()
+    }
+    return {"file": None if config.path is None else str(config.path), **settings}
+
+
+def _without_password(dsn: str) -> str:
+    parts = urlsplit(dsn)
+    query = "&".join(
+        "password=***" if part.startswith("password=") else part for part in parts.query.split("&") if part
+    )
+    user, has_password, _ = parts.netloc.rpartition("@")[0].partition(":")
+    if has_password:
+        parts = parts._replace(netloc=f"{user}:***@{parts.netloc.rpartition('@')[2]}")
+    return urlunsplit(parts._replace(query=query))

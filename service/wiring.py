@@ -3,21 +3,30 @@
 import asyncio
 import os
 import socket
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import uuid_utils
 
-from service.clock import RandomIds
+from schemas.vocabulary import Topic
+from service.clock import RandomIds, SystemClock
 from service.config import Config
 from service.dispatch.carrier import carrier
 from service.dispatch.dispatcher import RetrySchedule
 from service.engine import Engine
+from service.http.bridge import create_app
+from service.http.serving import serve
+from service.kafka import clients
 from service.kafka.forwarder import Forwarder
+from service.kafka.topics import check_counts, partition_counts
 from service.lanes.inbox import Inbox
 from service.lanes.intake import Intake
 from service.lanes.ports import Ports
 from service.store.connection import Database
 from service.wallets.registry import build_adapters
 from statemachine.decision import Policy
+
+T = TypeVar("T")
 
 
 def worker_name() -> str:
@@ -52,10 +61,31 @@ def engine(config: Config) -> Engine:
     return Engine(worker_name(), ports, forwarder, settings.lease_ttl_s)
 
 
-def use_fast_loop() -> None:
-    """uvloop, where there is one: it halves the cost of a round trip."""
+async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Runs what others reach over HTTP, until SIGTERM or SIGINT."""
+    settings = config.settings
+    lanes = await _lanes_of_topics(settings.kafka_bootstrap)
+    publisher = Forwarder(settings.kafka_bootstrap, lanes)
+    app = create_app(build_adapters(config.profiles), publisher.publish, SystemClock().now)
+    try:
+        await serve(app, bound, on_ready)
+    finally:
+        await publisher.close()
+
+
+async def _lanes_of_topics(bootstrap: str) -> int:
+    """How many lanes the topics were made for: what is published must land in its own."""
+    counts = await clients.within(partition_counts(bootstrap), clients.PRODUCE_TIMEOUT_S)
+    lanes = counts.get(Topic.CALLBACKS, 0)
+    check_counts(counts, lanes)
+    return lanes
+
+
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine to its end; on uvloop, where there is one: it halves the cost of a round trip."""
     try:
         import uvloop  # noqa: PLC0415 - not on every platform
     except ImportError:
-        return
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)

@@ -8,8 +8,8 @@ from typing import TypeVar
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.kafka.topics import MAX_MESSAGE_BYTES
-
+# The largest record that a topic takes: above the bridge's limit, below what a lane wants to hold in memory.
+MAX_MESSAGE_BYTES = 4_194_304
 # With a broker down, an idempotent send, a commit and even `stop` hang past their own timeouts.
 PRODUCE_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 2.0

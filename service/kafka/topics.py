@@ -1,12 +1,14 @@
 """The topics: made once, and refused when their partitions disagree with the lanes."""
 
+from collections.abc import Mapping, Sequence
+
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from schemas.vocabulary import Topic
+from schemas.vocabulary import INPUT_TOPICS, Topic
+from service.kafka.clients import MAX_MESSAGE_BYTES, PRODUCE_TIMEOUT_S, abandon, consumer, within
 
-# The largest record that a topic takes: above the bridge's limit, below what a lane wants to hold in memory.
-MAX_MESSAGE_BYTES = 4_194_304
 ADMIN_TIMEOUT_MS = 10_000
 
 
@@ -72,3 +74,21 @@ def check_counts(found: dict[str, int], lanes: int, *, missing_is_wrong: bool = 
                 f"topic {topic} has {count} partitions, and there are {lanes} lanes. The lane of an order is fixed"
                 " for ever: make the topic anew with the right count, or point PAYSTATE_KAFKA_BOOTSTRAP elsewhere"
             )
+
+
+async def input_lags(bootstrap: str, offsets: Mapping[int, Sequence[int]]) -> dict[int, int]:
+    """How many records each lane has still to read, all input topics together, given where it is in each."""
+    reader = consumer(bootstrap)
+    await within(reader.start(), PRODUCE_TIMEOUT_S)
+    try:
+        partitions = [TopicPartition(topic, lane) for lane in offsets for topic in INPUT_TOPICS]
+        ends = await within(reader.end_offsets(partitions), PRODUCE_TIMEOUT_S)
+    finally:
+        await abandon(reader)
+    return {
+        lane: sum(
+            max(ends[TopicPartition(topic, lane)] - at, 0)
+            for topic, at in zip(INPUT_TOPICS, positions, strict=True)
+        )
+        for lane, positions in offsets.items()
+    }

@@ -25,6 +25,8 @@ UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+# A login, a role or a right that is missing: not for waiting out, but for a person to mend.
+REFUSED = asyncpg.PostgresError
 
 
 class Database:

@@ -2,25 +2,6 @@
 -- Every key starts with `lane`, which is computed from the order id and never updated, so that one
 -- Postgres can become many without a change of schema.
 
-create schema if not exists paystate;
-
-do $$
-begin
-    -- Group roles, without login: grant them to the accounts that the services use.
-    if not exists (select from pg_roles where rolname = 'paystate_owner') then
-        create role paystate_owner nologin;
-    end if;
-    if not exists (select from pg_roles where rolname = 'paystate_service') then
-        create role paystate_service nologin;
-    end if;
-    if not exists (select from pg_roles where rolname = 'paystate_reader') then
-        create role paystate_reader nologin;
-    end if;
-exception
-    -- Two migrations of two databases of one server at the same moment.
-    when unique_violation or duplicate_object then null;
-end $$;
-
 create table paystate.installation (
     one boolean primary key default true check (one),
     lane_count integer not null check (lane_count > 0)

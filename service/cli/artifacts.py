@@ -1,0 +1,46 @@
+"""What is generated from the code: JSON Schema, and pictures of the lifecycle."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.export import export
+from service.cli.context import print_json, wants_json
+from statemachine.diagram import matrix_markdown, mermaid
+
+
+class GraphFormat(StrEnum):
+    """How the lifecycle is drawn."""
+
+    MERMAID = "mermaid"
+    MATRIX = "matrix"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    schema = typer.Typer(help="The records' JSON Schema.", no_args_is_help=True)
+    machine = typer.Typer(help="The lifecycle.", no_args_is_help=True)
+    app.add_typer(schema, name="schema")
+    app.add_typer(machine, name="machine")
+
+    @schema.command("export")
+    def schema_export(
+        context: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made if missing.")]
+    ) -> None:
+        """Write a JSON Schema file for every record, in a folder for each topic."""
+        written = [str(path) for path in export(folder)]
+        if wants_json(context):
+            print_json({"written": written})
+        else:
+            print(*written, sep="\n")
+
+    @machine.command("graph")
+    def machine_graph(
+        format: Annotated[  # noqa: A002 - the option's name
+            GraphFormat, typer.Option(help="mermaid: a state diagram; matrix: every trigger in every state.")
+        ] = GraphFormat.MERMAID,
+    ) -> None:
+        """Draw the lifecycle from its table."""
+        print(mermaid() if format is GraphFormat.MERMAID else matrix_markdown(), end="")

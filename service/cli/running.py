@@ -1,0 +1,123 @@
+"""What runs, and what has to be made before it can: servers, schema, topics, engine, bridge, sandbox, demo."""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service import wiring
+from service.cli.context import NoError, print_json, settings, wants_json
+from service.dev.servers import run_dev
+from service.http.serving import listen
+from service.kafka.topics import create_topics
+from service.sandbox.app import run_sandbox
+from service.sandbox.demo.tour import run_demo
+from service.store.migrate import migrate as migrate_schema
+from service.wiring import run_loop
+
+BRIDGE_PORT = 8000
+
+
+def _say_ready() -> None:
+    print("READY", flush=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(demo)
+    app.command()(dev)
+    app.command()(migrate)
+    topics = typer.Typer(help="The Kafka topics.", no_args_is_help=True)
+    app.add_typer(topics, name="topics")
+    topics.command("create")(topics_create)
+    app.command("run")(run_engine)
+    app.command()(serve)
+    app.command()(sandbox)
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Run the tour, then end; 0 if all went well.")] = False,  # noqa: FBT002 - an option
+) -> None:
+    """Run everything on this machine, with embedded servers and a sandbox wallet, and show both flows."""
+    if not run_demo(once=once):
+        raise NoError("the demo did not end as it should: see above")
+
+
+def dev(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where data is kept; without it everything is thrown away.", metavar="D")
+    ] = None,
+) -> None:
+    """Run a Postgres and a Kafka-protocol broker on loopback until interrupted. For development only."""
+    run_dev(data_dir)
+
+
+def migrate(context: typer.Context) -> None:
+    """Make the schema `paystate` in the database, or bring it up to date."""
+    chosen = settings(context).settings
+    run_loop(migrate_schema(chosen.postgres_dsn, chosen.lanes))
+    if wants_json(context):
+        print_json({"migrated": True, "lanes": chosen.lanes})
+    else:
+        print(f"the schema is up to date, with {chosen.lanes} lanes")
+
+
+def topics_create(context: typer.Context) -> None:
+    """Make the topics that are missing, with one partition a lane."""
+    chosen = settings(context).settings
+    made = run_loop(create_topics(chosen.kafka_bootstrap, chosen.lanes, chosen.replication))
+    if wants_json(context):
+        print_json({"created": made})
+    else:
+        print(f"created {', '.join(made)}" if made else "all topics are there already")
+
+
+def run_engine(context: typer.Context) -> None:
+    """Run one engine: it takes its share of the lanes. SIGTERM hands them over and ends it."""
+    config = settings(context)
+
+    async def engine() -> None:
+        await wiring.engine(config).run(_say_ready)
+
+    run_loop(engine())
+
+
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(help="Where to listen; 0 is any free port.", metavar="P")] = BRIDGE_PORT,
+    host: Annotated[str, typer.Option(help="On which address.")] = "127.0.0.1",
+) -> None:
+    """Run the webhook bridge: POST /wallets/<profile>/notify puts callbacks on `wallet.callbacks`."""
+    config = settings(context)
+    bound = _listen(port, host)
+    print(f"http://{host}:{bound.getsockname()[1]}", flush=True)
+    run_loop(wiring.serve_http(config, bound, _say_ready))
+
+
+def sandbox(
+    port: Annotated[int | None, typer.Option(help="Where to listen; else any free port.", metavar="P")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where keys, ledger and paystate.toml are kept.", metavar="D")
+    ] = None,
+    notify_url: Annotated[str | None, typer.Option(help="Where callbacks go.", metavar="U")] = None,
+) -> None:
+    """Run the sandbox wallet: gateway, cashier and control, with keys and a ledger of its own."""
+
+    def ready(url: str) -> None:
+        print(url, "READY", sep="\n", flush=True)
+
+    try:
+        run_loop(run_sandbox(port, data_dir, notify_url, ready))
+    except asyncio.CancelledError:
+        return
+    except OSError as error:
+        raise NoError(f"the sandbox cannot run on port {port}: {error.strerror}") from None
+
+
+def _listen(port: int, host: str) -> socket.socket:
+    try:
+        return listen(port, host=host)
+    except OSError as error:
+        raise NoError(f"cannot listen on {host}:{port}: {error.strerror}") from None

@@ -1,0 +1,70 @@
+"""Brings a database's schema up to date: alembic, running plain SQL as the role that owns it."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from service.store.connection import CONNECT_TIMEOUT_S, Database
+from service.store.lanes import install
+from service.store.migrations import FOLDER
+
+# "pays" in ASCII: two migrations at a time would trip over each other.
+_LOCK = 0x70617973
+
+
+async def migrate(dsn: str, lane_count: int) -> None:
+    """Makes or updates the schema `paystate` in the database of `dsn`, and its lanes.
+
+    The login must be able to create roles the first time, or find them made (see roles.sql). Raises
+    NotInstalledError when the database was made for another number of lanes.
+    """
+    engine = create_async_engine(
+        _for_sqlalchemy(dsn), poolclass=NullPool, connect_args={"timeout": CONNECT_TIMEOUT_S}
+    )
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text(f"select pg_advisory_lock({_LOCK})"))
+            await connection.execute(text((FOLDER / "roles.sql").read_text(encoding="utf-8")))
+            await connection.execute(text("set role paystate_owner"))
+            await connection.commit()
+            await connection.run_sync(_upgrade)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+    database = Database(dsn, "paystate_owner")
+    try:
+        await install(database, lane_count)
+    finally:
+        await database.close()
+
+
+async def behind(database: Database) -> list[str]:
+    """The migrations that the database has not had yet, oldest first."""
+    async with database.acquire() as connection:
+        if await connection.fetchval("select to_regclass('paystate.alembic_version')") is None:
+            current = None
+        else:
+            current = await connection.fetchval("select version_num from alembic_version")
+    script = ScriptDirectory(str(FOLDER))
+    missing = []
+    for revision in script.walk_revisions():
+        if revision.revision == current:
+            break
+        missing.append(revision.revision)
+    return missing[::-1]
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _for_sqlalchemy(dsn: str) -> str:
+    return urlunsplit(urlsplit(dsn)._replace(scheme="postgresql+asyncpg"))

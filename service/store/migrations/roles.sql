@@ -1,0 +1,23 @@
+-- Run before every migration, and changes nothing the second time. Group roles, without login: grant
+-- paystate_service and paystate_reader to the accounts that services and analysts use. The owner migrates.
+do $$
+declare
+    wanted text;
+begin
+    foreach wanted in array array['paystate_owner', 'paystate_service', 'paystate_reader'] loop
+        if not exists (select from pg_roles where rolname = wanted) then
+            begin
+                execute format('create role %I nologin', wanted);
+            exception
+                -- Two databases of one server are being migrated at the same moment.
+                when unique_violation or duplicate_object then null;
+            end;
+        end if;
+    end loop;
+    if not pg_has_role(current_user, 'paystate_owner', 'member') then
+        execute format('grant paystate_owner to %I', current_user);
+    end if;
+    if to_regnamespace('paystate') is null then
+        create schema paystate authorization paystate_owner;
+    end if;
+end $$;

@@ -1,0 +1,1 @@
+"""One small Python file a migration, for alembic, beside the SQL that it runs."""

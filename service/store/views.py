@@ -1,0 +1,91 @@
+"""What people look at: an order with its story, the lanes. Read-only; never on a lane's own way."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+
+from service.kafka.partition import lane_of
+from service.store.connection import Database
+from service.store.lanes import COUNTERS, lane_count
+from service.store.orders import load
+from statemachine.order import Order
+
+_LANES = """
+    select lane, owner, epoch, halt_reason, lane_seq, published_seq, next_offsets, counters, lease_until,
+        case when halt_reason is not null then 'halted'
+            when owner is null then 'free'
+            when lease_until < clock_timestamp() then 'expired'
+            else 'owned' end as status
+    from lanes order by lane
+"""
+_OPERATIONS = """
+    select operation_id as id, kind, amount_minor, state, attempts, complete, reason, began_at, changed_at
+    from operations where lane = $1 and order_id = $2 order by began_at, operation_id
+"""
+_INTERNAL = ("seen", "request_counts", "captured_by_us_minor", "released_by_us_minor", "refunded_by_us_minor")
+_TIMELINE = "select event from journal where lane = $1 and order_id = $2 order by version"
+
+
+@dataclass(slots=True)
+class Story:
+    """An order, all operations that it has had, and its state events in order."""
+
+    order: Order
+    operations: list[dict[str, Any]]
+    timeline: list[dict[str, Any]]
+
+
+async def story_of(database: Database, order_id: str) -> Story | None:
+    """The order with its story; None when it is not known."""
+    lane = lane_of(order_id, await lane_count(database))
+    async with database.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        order = (await load(connection, lane, [order_id])).get(order_id)
+        if order is None:
+            return None
+        operations = await connection.fetch(_OPERATIONS, lane, order_id)
+        timeline = await connection.fetch(_TIMELINE, lane, order_id)
+    return Story(order, [dict(row) for row in operations], [orjson.loads(row["event"]) for row in timeline])
+
+
+async def dead_letters_of_key(database: Database, order_id: str) -> list[asyncpg.Record]:
+    """The dead letters that were keyed with an order's id: why an order that somebody sent is not there."""
+    lane = lane_of(order_id, await lane_count(database))
+    async with database.acquire() as connection:
+        return await connection.fetch(
+            "select topic, record_offset, reason, died_at from dead_letters"
+            " where lane = $1 and record_key = $2 order by died_at",
+            lane,
+            order_id.encode(),
+        )
+
+
+async def lane_rows(database: Database) -> list[asyncpg.Record]:
+    """Every lane as its row says; `status` is owned, free, expired (its owner is silent) or halted."""
+    await lane_count(database)
+    async with database.acquire() as connection:
+        return await connection.fetch(_LANES)
+
+
+def order_document(order: Order) -> dict[str, Any]:
+    """The order as `paystate orders show` prints it: its facts with their units, and nothing internal."""
+    document = asdict(order)
+    for internal in (
+        "seen",
+        "request_counts",
+        "captured_by_us_minor",
+        "released_by_us_minor",
+        "refunded_by_us_minor",
+    ):
+        del document[internal]
+    document["flags"] = sorted(order.flags)
+    document["held_minor"] = order.held_minor
+    return {
+        name: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+        for name, value in document.items()
+    }
+
+
+__all__ = ["COUNTERS", "Story", "dead_letters_of_key", "lane_rows", "order_document", "story_of"]
