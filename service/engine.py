@@ -13,6 +13,8 @@ from service.kafka.topics import check_counts, partition_counts
 from service.lanes.lease import Leases
 from service.lanes.ports import Ports
 from service.store import connection as store_connection
+from service.store.connection import Database
+from service.store.journal import make_partitions
 from service.store.lanes import NotInstalledError, lane_count
 
 log = structlog.get_logger()
@@ -20,6 +22,8 @@ log = structlog.get_logger()
 RETRY_S = 1.0
 # A handover is a batch, a flush and one statement a lane; past this the leases run out by themselves.
 HAND_OVER_S = 15.0
+# The journal's months are made well before they come; should it fail, the default partition takes them.
+HOUSEKEEPING_EVERY_S = 6 * 3_600.0
 
 
 @dataclass(slots=True)
@@ -45,6 +49,7 @@ class Engine:
             return
         await starting
         leases = Leases(self.worker, self.ports, self.lease_ttl_s, on_ready)
+        housekeeping = asyncio.create_task(make_room_ahead(self.ports.database))
         intake = asyncio.create_task(self.ports.intake.run())
         keeping = asyncio.create_task(leases.run())
         try:
@@ -60,9 +65,9 @@ class Engine:
         except TimeoutError:
             log.warning("handover_unfinished", after_s=HAND_OVER_S)
         finally:
-            for task in (intake, keeping, stopping):
+            for task in (intake, keeping, stopping, housekeeping):
                 task.cancel()
-            await asyncio.gather(intake, keeping, stopping, return_exceptions=True)
+            await asyncio.gather(intake, keeping, stopping, housekeeping, return_exceptions=True)
             await self.forwarder.close()
             await self.ports.carrier.client.aclose()
             await self.ports.database.close()
@@ -86,6 +91,16 @@ class Engine:
             else:
                 return
             await asyncio.sleep(RETRY_S)
+
+
+async def make_room_ahead(database: Database) -> None:
+    """Makes the journal's partitions of the coming months, ever again, until cancelled."""
+    while True:
+        try:
+            await make_partitions(database)
+        except (*store_connection.UNAVAILABLE, store_connection.REFUSED) as error:
+            log.warning("journal_partitions_not_made", error=repr(error))
+        await asyncio.sleep(HOUSEKEEPING_EVERY_S)
 
 
 async def _until(event: asyncio.Event) -> None:

@@ -6,6 +6,7 @@ when the wallet says that it never arrived. Replies go back into the lane like a
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -72,21 +73,28 @@ class Dispatcher:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _drive(self, order: Order, operation: Operation, traceparent: str | None) -> None:
-        adapter = self.adapters.get(order.profile)
-        if adapter is None:
-            log.error("operation_without_profile", order_id=order.order_id, profile=order.profile)
-            return
-        try:
-            await _Drive(self, adapter, order, operation, traceparent).to_the_end()
-        except LaneGoneError:
-            # The lane has another owner or begins anew; whoever has it loads the operation from the table.
-            return
-        except BuilderRefusedError as error:
-            log.error("operation_refused_by_builder", operation_id=operation.id, error=str(error))
-        except Exception:
-            # The top of a loop that must not die in silence: the operation stays live and is taken up again
-            # with the lane's next start.
-            log.exception("operation_not_driven", lane=self.lane, operation_id=operation.id)
+        while True:
+            try:
+                adapter = self.adapters.get(order.profile)
+                if adapter is None:
+                    raise BuilderRefusedError(f"no wallet profile is named {order.profile!r} any more")  # noqa: TRY301
+                await _Drive(self, adapter, order, operation, traceparent).to_the_end()
+            except LaneGoneError:
+                # The lane has another owner or begins anew; whoever has it loads the operation from the table.
+                return
+            except BuilderRefusedError as error:
+                # The call cannot even be made, with this configuration: a person has to look.
+                log.error("operation_refused_by_builder", operation_id=operation.id, error=str(error))
+                given_up = OperationGivenUp(self.clock.now(), operation.id)
+                with contextlib.suppress(LaneGoneError):
+                    await self.submit(order.order_id, given_up, "operation_given_up", traceparent)
+                return
+            except Exception:
+                # The top of a loop that must not die: the operation stays live, and is taken up again later.
+                log.exception("operation_not_driven", lane=self.lane, operation_id=operation.id)
+                await asyncio.sleep(self.schedule.longest_s)
+            else:
+                return
 
 
 @dataclass(slots=True)

@@ -52,6 +52,7 @@ class LaneSession:
 
     def start(self) -> None:
         """Begins, in the background."""
+        HALTED.labels(self.row.lane).set(0)
         self._task = asyncio.create_task(self._keep())
         self._task.add_done_callback(lambda _: self.on_end(self.row.lane))
 
@@ -66,10 +67,15 @@ class LaneSession:
         if self._worker is not None:
             self._worker.drain()
         elif self._task is not None:
-            # It is waiting for a server: there is nothing to drain.
+            # It is opening, or waiting for a server: there is nothing to drain.
             self._task.cancel()
         if self._task is not None:
             await asyncio.wait({self._task})
+            if self._task.cancelled():
+                with contextlib.suppress(*store_connection.UNAVAILABLE):
+                    await lane_rows.release(
+                        self.ports.database, self.row.lane, self.row.epoch, self.row.published_seq
+                    )
 
     async def _keep(self) -> None:
         lane, epoch = self.row.lane, self.row.epoch

@@ -12,6 +12,10 @@ _AFTER = """
 """
 
 
+# Beside the month that is: enough for a service that is not restarted for a quarter.
+MONTHS_AHEAD = 3
+
+
 @dataclass(frozen=True, slots=True)
 class JournalRow:
     """One entry; `event` is the state event's JSON as it was committed."""
@@ -39,3 +43,13 @@ async def orders_of(database: Database, lane: int, order_ids: list[str]) -> dict
     """Orders by id, for deriving their order strings again."""
     async with database.acquire() as connection:
         return await load(connection, lane, order_ids)
+
+
+async def make_partitions(database: Database) -> None:
+    """Makes the journal's partitions of this month and the next few, where they are missing."""
+    async with database.acquire() as connection:
+        await connection.execute(
+            "select make_journal_partition((current_date + make_interval(months => n))::date)"
+            " from generate_series(0, $1) as n",
+            MONTHS_AHEAD,
+        )

@@ -73,12 +73,15 @@ _ALIVE = """
     order by worker
 """
 _CLAIM = f"""
-    update lanes set epoch = epoch + 1, owner = $1,
-        lease_until = clock_timestamp() + make_interval(secs => $2)
-    where lane in (
+    -- Materialized: a plan that ran the inner query twice would lock more lanes than it takes.
+    with free as materialized (
         select lane from lanes
         where halt_reason is null and (owner is null or lease_until < clock_timestamp())
-        order by lane limit $3 for update skip locked)
+        order by lane limit $3 for update skip locked
+    )
+    update lanes set epoch = epoch + 1, owner = $1,
+        lease_until = clock_timestamp() + make_interval(secs => $2)
+    where lane in (select lane from free)
     returning {_ROW}
 """  # noqa: S608 - constants
 _RELEASE = """

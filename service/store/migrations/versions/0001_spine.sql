@@ -163,6 +163,10 @@ end $$;
 select paystate.make_journal_partition((current_date + make_interval(months => n))::date)
 from generate_series(-1, 12) as n;
 
+-- It makes tables as the owner: for the service alone.
+revoke execute on function paystate.make_journal_partition from public;
+grant execute on function paystate.make_journal_partition to paystate_service;
+
 grant usage on schema paystate to paystate_service, paystate_reader;
 grant select on all tables in schema paystate to paystate_reader, paystate_service;
 grant insert, update, delete on paystate.workers, paystate.timers, paystate.parked to paystate_service;

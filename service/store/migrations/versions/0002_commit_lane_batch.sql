@@ -104,4 +104,5 @@ begin
     return clock_timestamp();
 end $$;
 
+revoke execute on function paystate.commit_lane_batch from public;
 grant execute on function paystate.commit_lane_batch to paystate_service;
