@@ -13,7 +13,7 @@ from service.kafka.topics import WrongTopicError, check_counts, partition_counts
 from service.store import connection as store_connection
 from service.store.connection import Database
 from service.store.lanes import NotInstalledError, lane_count
-from service.store.migrate import behind
+from service.store.views import missing_migrations
 from service.wallets.profile import WalletProfile
 
 OLDEST_POSTGRES = 15
@@ -116,7 +116,7 @@ async def _clocks(database: Database) -> str:
 
 
 async def _schema(config: Config, database: Database) -> str:
-    missing = await behind(database)
+    missing = await missing_migrations(database)
     if missing:
         raise NotWellError(f"the schema lacks {', '.join(missing)}", "run `paystate migrate`")
     lanes = await lane_count(database)

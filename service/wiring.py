@@ -14,8 +14,6 @@ from service.config import Config
 from service.dispatch.carrier import carrier
 from service.dispatch.dispatcher import RetrySchedule
 from service.engine import Engine
-from service.http.bridge import create_app
-from service.http.serving import serve
 from service.kafka import clients
 from service.kafka.forwarder import Forwarder
 from service.kafka.topics import check_counts, partition_counts
@@ -63,6 +61,10 @@ def engine(config: Config) -> Engine:
 
 async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[], None]) -> None:
     """Runs what others reach over HTTP, until SIGTERM or SIGINT."""
+    # An engine has no need of them, and they take a third of a second.
+    from service.http.bridge import create_app  # noqa: PLC0415
+    from service.http.serving import serve  # noqa: PLC0415
+
     settings = config.settings
     lanes = await _lanes_of_topics(settings.kafka_bootstrap)
     publisher = Forwarder(settings.kafka_bootstrap, lanes)

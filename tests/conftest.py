@@ -5,6 +5,7 @@ Set `PAYSTATE_TEST_POSTGRES_DSN` or `PAYSTATE_POSTGRES_DSN` (a login that may cr
 """
 
 import asyncio
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -38,10 +39,19 @@ def postgres_dsn() -> Iterator[str]:
 @pytest.fixture
 def database_dsn(postgres_dsn: str) -> Iterator[str]:
     """An empty database of the test's own, gone after it."""
+    with make_database(postgres_dsn) as dsn:
+        yield dsn
+
+
+@contextlib.contextmanager
+def make_database(postgres_dsn: str) -> Iterator[str]:
+    """An empty database on a server, dropped with all its sessions afterwards."""
     name = f"test_{uuid.uuid4().hex}"
     _execute(postgres_dsn, f"create database {name}")
-    yield urlunsplit(urlsplit(postgres_dsn)._replace(path=f"/{name}"))
-    _execute(postgres_dsn, f"drop database {name} with (force)")
+    try:
+        yield urlunsplit(urlsplit(postgres_dsn)._replace(path=f"/{name}"))
+    finally:
+        _execute(postgres_dsn, f"drop database {name} with (force)")
 
 
 @pytest.fixture(scope="session")

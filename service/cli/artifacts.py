@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from schemas.export import export
 from service.cli.context import print_json, wants_json
 from statemachine.diagram import matrix_markdown, mermaid
 
@@ -30,6 +29,8 @@ def add_to(app: typer.Typer) -> None:
         context: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made if missing.")]
     ) -> None:
         """Write a JSON Schema file for every record, in a folder for each topic."""
+        from schemas.export import export
+
         written = [str(path) for path in export(folder)]
         if wants_json(context):
             print_json({"written": written})

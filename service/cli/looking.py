@@ -6,7 +6,6 @@ import typer
 from rich.table import Table
 
 from schemas.identifiers import InvalidOrderIdError, check_order_id
-from service import doctor as examination
 from service import wiring
 from service.cli.context import NoError, console, print_json, settings, wants_json
 from service.clock import SystemClock
@@ -172,6 +171,8 @@ async def _verify(config: Config, wait_s: float) -> Report:
 
 def doctor(context: typer.Context) -> None:
     """Examine what paystate needs, one thing after another, and say what to do where something is missing."""
+    from service import doctor as examination
+
     config = settings(context)
     findings = run_loop(examination.examine(config, wiring.database(config)))
     if wants_json(context):

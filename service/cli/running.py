@@ -9,12 +9,7 @@ import typer
 
 from service import wiring
 from service.cli.context import NoError, print_json, settings, wants_json
-from service.dev.servers import run_dev
-from service.http.serving import listen
 from service.kafka.topics import create_topics
-from service.sandbox.app import run_sandbox
-from service.sandbox.demo.tour import run_demo
-from service.store.migrate import migrate as migrate_schema
 from service.wiring import run_loop
 
 BRIDGE_PORT = 8000
@@ -41,6 +36,8 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Run the tour, then end; 0 if all went well.")] = False,  # noqa: FBT002 - an option
 ) -> None:
     """Run everything on this machine, with embedded servers and a sandbox wallet, and show both flows."""
+    from service.sandbox.demo.tour import run_demo
+
     if not run_demo(once=once):
         raise NoError("the demo did not end as it should: see above")
 
@@ -51,13 +48,17 @@ def dev(
     ] = None,
 ) -> None:
     """Run a Postgres and a Kafka-protocol broker on loopback until interrupted. For development only."""
+    from service.dev.servers import run_dev
+
     run_dev(data_dir)
 
 
 def migrate(context: typer.Context) -> None:
     """Make the schema `paystate` in the database, or bring it up to date."""
+    from service.store import migrate as migration
+
     chosen = settings(context).settings
-    run_loop(migrate_schema(chosen.postgres_dsn, chosen.lanes))
+    run_loop(migration.migrate(chosen.postgres_dsn, chosen.lanes))
     if wants_json(context):
         print_json({"migrated": True, "lanes": chosen.lanes})
     else:
@@ -104,6 +105,7 @@ def sandbox(
     notify_url: Annotated[str | None, typer.Option(help="Where callbacks go.", metavar="U")] = None,
 ) -> None:
     """Run the sandbox wallet: gateway, cashier and control, with keys and a ledger of its own."""
+    from service.sandbox.app import run_sandbox
 
     def ready(url: str) -> None:
         print(url, "READY", sep="\n", flush=True)
@@ -117,6 +119,8 @@ def sandbox(
 
 
 def _listen(port: int, host: str) -> socket.socket:
+    from service.http.serving import listen
+
     try:
         return listen(port, host=host)
     except OSError as error:

@@ -4,7 +4,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -41,22 +40,6 @@ async def migrate(dsn: str, lane_count: int) -> None:
         await install(database, lane_count)
     finally:
         await database.close()
-
-
-async def behind(database: Database) -> list[str]:
-    """The migrations that the database has not had yet, oldest first."""
-    async with database.acquire() as connection:
-        if await connection.fetchval("select to_regclass('paystate.alembic_version')") is None:
-            current = None
-        else:
-            current = await connection.fetchval("select version_num from alembic_version")
-    script = ScriptDirectory(str(FOLDER))
-    missing = []
-    for revision in script.walk_revisions():
-        if revision.revision == current:
-            break
-        missing.append(revision.revision)
-    return missing[::-1]
 
 
 def _upgrade(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -25,7 +26,9 @@ _OPERATIONS = """
     select operation_id as id, kind, amount_minor, state, attempts, complete, reason, began_at, changed_at
     from operations where lane = $1 and order_id = $2 order by began_at, operation_id
 """
+# An order's bookkeeping, of no use to anybody who reads it.
 _INTERNAL = ("seen", "request_counts", "captured_by_us_minor", "released_by_us_minor", "refunded_by_us_minor")
+_MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 _TIMELINE = "select event from journal where lane = $1 and order_id = $2 order by version"
 
 
@@ -62,6 +65,18 @@ async def dead_letters_of_key(database: Database, order_id: str) -> list[asyncpg
         )
 
 
+async def missing_migrations(database: Database) -> list[str]:
+    """The migrations that the database has not had yet, oldest first."""
+    async with database.acquire() as connection:
+        if await connection.fetchval("select to_regclass('paystate.alembic_version')") is None:
+            done = ""
+        else:
+            done = await connection.fetchval("select version_num from alembic_version") or ""
+    # A file's name begins with its number, which is alembic's revision.
+    names = sorted(file.stem for file in _MIGRATIONS.glob("*.sql"))
+    return [name for name in names if name.partition("_")[0] > done]
+
+
 async def lane_rows(database: Database) -> list[asyncpg.Record]:
     """Every lane as its row says; `status` is owned, free, expired (its owner is silent) or halted."""
     await lane_count(database)
@@ -72,13 +87,7 @@ async def lane_rows(database: Database) -> list[asyncpg.Record]:
 def order_document(order: Order) -> dict[str, Any]:
     """The order as `paystate orders show` prints it: its facts with their units, and nothing internal."""
     document = asdict(order)
-    for internal in (
-        "seen",
-        "request_counts",
-        "captured_by_us_minor",
-        "released_by_us_minor",
-        "refunded_by_us_minor",
-    ):
+    for internal in _INTERNAL:
         del document[internal]
     document["flags"] = sorted(order.flags)
     document["held_minor"] = order.held_minor
@@ -88,4 +97,12 @@ def order_document(order: Order) -> dict[str, Any]:
     }
 
 
-__all__ = ["COUNTERS", "Story", "dead_letters_of_key", "lane_rows", "order_document", "story_of"]
+__all__ = [
+    "COUNTERS",
+    "Story",
+    "dead_letters_of_key",
+    "lane_rows",
+    "missing_migrations",
+    "order_document",
+    "story_of",
+]

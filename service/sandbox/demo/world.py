@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,45 +51,54 @@ class World:
 
 @contextlib.contextmanager
 def running_world(console: Console) -> Iterator[World]:
-    """Starts everything, one after another; stops it in reverse. Raises ServerFailedError."""
-    with tempfile.TemporaryDirectory(prefix="paystate-demo-") as folder, contextlib.ExitStack() as stack:
-        logs = Path(folder)
+    """Starts everything, embedded servers too; stops it in reverse. Raises ServerFailedError."""
+    with tempfile.TemporaryDirectory(prefix="paystate-demo-") as folder:
         console.print("[dim]starting Postgres and a Kafka-protocol broker …[/]")
-        servers = stack.enter_context(dev_servers())
-        environment = os.environ | SETTINGS
-        environment["PAYSTATE_POSTGRES_DSN"] = servers.postgres_dsn
-        environment["PAYSTATE_KAFKA_BOOTSTRAP"] = servers.kafka_bootstrap
-        console.print("[dim]making the schema and the topics …[/]")
-        lanes = int(SETTINGS["PAYSTATE_LANES"])
-        run_loop(migrate(servers.postgres_dsn, lanes))
-        run_loop(create_topics(servers.kafka_bootstrap, lanes))
-        children: dict[str, Child] = {}
+        with dev_servers() as servers:
+            console.print("[dim]starting the sandbox wallet, the webhook bridge and the engine …[/]")
+            with running_processes(servers.postgres_dsn, servers.kafka_bootstrap, Path(folder)) as world:
+                yield world
 
-        def start(name: str, *arguments: str) -> Child:
-            children[name] = _started(name, arguments, logs / f"{name}.log", environment)
+
+@contextlib.contextmanager
+def running_processes(
+    postgres_dsn: str, kafka_bootstrap: str, folder: Path, settings: Mapping[str, str] = SETTINGS
+) -> Iterator[World]:
+    """Makes schema and topics on servers that run, and starts the sandbox, the bridge and an engine.
+
+    Their logs, the wallet's keys and its ledger are in `folder`.
+    """
+    environment = os.environ | settings
+    environment["PAYSTATE_POSTGRES_DSN"] = postgres_dsn
+    environment["PAYSTATE_KAFKA_BOOTSTRAP"] = kafka_bootstrap
+    lanes = int(settings["PAYSTATE_LANES"])
+    run_loop(migrate(postgres_dsn, lanes))
+    run_loop(create_topics(kafka_bootstrap, lanes))
+    children: dict[str, Child] = {}
+    bridge_port, wallet_port = free_port(), free_port()
+    bridge_url = f"http://127.0.0.1:{bridge_port}"
+    with contextlib.ExitStack() as stack:
+
+        def start(name: str, *arguments: str) -> None:
+            children[name] = _started(name, arguments, folder / f"{name}.log", environment)
             stack.callback(children[name].stop, signal.SIGTERM)
-            return children[name]
 
-        console.print("[dim]starting the sandbox wallet, the webhook bridge and the engine …[/]")
-        bridge_port = free_port()
-        bridge_url = f"http://127.0.0.1:{bridge_port}"
-        wallet_port = free_port()
         start(
             "sandbox",
-            *("sandbox", "--port", str(wallet_port), "--data-dir", str(logs)),
+            *("sandbox", "--port", str(wallet_port), "--data-dir", str(folder)),
             *("--notify-url", f"{bridge_url}/wallets/sandbox/notify"),
         )
-        environment["PAYSTATE_CONFIG"] = str(logs / PROFILE_FILE)
+        environment["PAYSTATE_CONFIG"] = str(folder / PROFILE_FILE)
         start("bridge", "serve", "--port", str(bridge_port))
         start("engine", "run")
         with _environment(environment):
-            config = load(logs / PROFILE_FILE)
+            config = load(folder / PROFILE_FILE)
         yield World(
             {name: value for name, value in environment.items() if name.startswith("PAYSTATE_")},
             config,
             f"http://127.0.0.1:{wallet_port}",
             bridge_url,
-            logs,
+            folder,
             children,
         )
 
