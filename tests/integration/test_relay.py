@@ -1,0 +1,244 @@
+"""The relay: every journal entry once and in order, whoever publishes, whatever was there before."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+from aiokafka import TopicPartition
+
+from schemas.vocabulary import Kind, LatePayment, State, Topic, Trigger
+from service.dev.kafka import EmbeddedKafka
+from service.kafka.clients import consumer, transactional_producer
+from service.kafka.topics import create_topics
+from service.lanes.batch import Published
+from service.lanes.worker import LaneHaltedError
+from service.relay import Relay, last_published
+from service.state_events import headers
+from service.store import lanes
+from service.store.commit import BatchRows, JournalEntry, commit
+from service.store.connection import Database
+from service.store.lanes import LaneFencedError, LaneRow
+from service.store.migrate import migrate
+from statemachine.order import Order
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[EmbeddedKafka]:
+    """A broker of these tests' own: the lanes of the shared one have an engine."""
+    with EmbeddedKafka() as server:
+        yield server
+
+
+@pytest.fixture
+async def bootstrap(broker: EmbeddedKafka) -> str:
+    await create_topics(broker.bootstrap, 16)
+    return broker.bootstrap
+
+
+_lanes = iter(range(16))
+
+
+@pytest.fixture
+async def database(database_dsn: str) -> AsyncIterator[Database]:
+    await migrate(database_dsn, 16)
+    opened = Database(database_dsn, "paystate_service")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def lane(database: Database) -> LaneRow:
+    """A lane that no test has published to yet."""
+    wanted = next(_lanes)
+    row = next(row for row in await lanes.claim(database, "w", 60, 16) if row.lane == wanted)
+    await lanes.begin_at(database, row.lane, row.epoch, [0, 0, 0])
+    return row
+
+
+class _Journal:
+    """Commits entries to a lane, one order each."""
+
+    def __init__(self, database: Database, lane: LaneRow) -> None:
+        self.database = database
+        self.lane = lane
+        self.seq = 0
+
+    async def write(self, count: int, *, skip: int = 0) -> list[Published]:
+        entries, self.seq = range(self.seq + 1 + skip, self.seq + 1 + skip + count), self.seq
+        published, rows = [], []
+        for seq in entries:
+            order = Order(
+                f"o{seq}", Kind.PAYMENT, "mall", "CNY", 1, "x", 900, 900, 3600, LatePayment.REFUND, NOW, version=1
+            )
+            event = {
+                "event_id": f"e{seq}",
+                "order_id": order.order_id,
+                "lane_seq": seq,
+                "state": State.CREATED,
+                "trigger": Trigger.CREATE,
+                "occurred_at": "2026-11-24T08:00:00Z",
+                "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            }
+            rows.append(JournalEntry(seq, order.order_id, 1, order, orjson.dumps(event)))
+            published.append(Published(seq, order.order_id, 1, rows[-1].event, headers(event), None))
+        next_seq = entries[-1]
+        connection = await self.database.connect()
+        await commit(
+            connection,
+            BatchRows(
+                self.lane.lane,
+                self.lane.epoch,
+                self.seq,
+                next_seq,
+                0,
+                [0, 0, 0],
+                [0, 0, 0],
+                orders={row.order_id: row.order for row in rows},
+                journal=rows,
+            ),
+        )
+        await connection.close()
+        self.seq = next_seq
+        return published
+
+
+def _relay(bootstrap: str, database: Database, lane: LaneRow, published_low: int = 0) -> Relay:
+    return Relay(lane.lane, bootstrap, database, {}, published_low, f"test-{database.dsn.rpartition('_')[2]}")
+
+
+@contextlib.asynccontextmanager
+async def _running(relay: Relay) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(relay.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _flushed(relay: Relay, up_to: int) -> None:
+    async with asyncio.timeout(20):
+        while relay.position < up_to:
+            await asyncio.sleep(0.02)
+
+
+async def _consumed(bootstrap: str, lane: int) -> list[tuple[int, dict[str, bytes]]]:
+    """What a read_committed consumer sees: lane_seq and headers, in order."""
+    partition = TopicPartition(Topic.STATE_EVENTS, lane)
+    reader = consumer(bootstrap)
+    await reader.start()
+    seen = []
+    try:
+        reader.assign([partition])
+        await reader.seek_to_beginning()
+        end = (await reader.end_offsets([partition]))[partition]
+        while await reader.position(partition) < end:
+            for records in (await reader.getmany(timeout_ms=200)).values():
+                seen += [(orjson.loads(record.value)["lane_seq"], dict(record.headers)) for record in records]
+    finally:
+        await reader.stop()
+    return seen
+
+
+async def test_what_is_committed_before_and_after_its_start_is_published_once_and_in_order(
+    bootstrap: str, database: Database, lane: LaneRow
+) -> None:
+    journal = _Journal(database, lane)
+    await journal.write(3)
+    relay = _relay(bootstrap, database, lane)
+    async with _running(relay):
+        await _flushed(relay, 3)
+        relay.offer(await journal.write(900))
+        relay.offer(await journal.write(2))
+        await asyncio.wait_for(relay.flushed(), 20)
+    consumed = await _consumed(bootstrap, lane.lane)
+    assert [seq for seq, _ in consumed] == list(range(1, 906))
+    ce = consumed[0][1]
+    assert (ce["ce_id"], ce["ce_type"], ce["ce_subject"]) == (b"e1", b"paystate.order.created", b"o1")
+    assert (ce["ce_specversion"], ce["content-type"]) == (b"1.0", b"application/json")
+    assert ce["traceparent"] == b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+async def test_the_next_owner_goes_on_after_the_tail_and_fences_the_last(
+    bootstrap: str, database: Database, lane: LaneRow
+) -> None:
+    journal = _Journal(database, lane)
+    first = _relay(bootstrap, database, lane)
+    async with _running(first) as running:
+        first.offer(await journal.write(5))
+        await _flushed(first, 5)
+        second = _relay(bootstrap, database, lane)
+        async with _running(second):
+            second.offer(await journal.write(5))
+            await _flushed(second, 10)
+            # The first one does not know yet, and tries to publish what it was told of last.
+            first.offer([Published(n, f"o{n}", 1, b'{"lane_seq": 99}', [], None) for n in range(6, 9)])
+            with pytest.raises(LaneFencedError, match="another relay publishes lane"):
+                await asyncio.wait_for(running, 20)
+    assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == list(range(1, 11))
+    assert await last_published(bootstrap, lane.lane) == 10
+
+
+async def test_entries_that_were_never_handed_over_are_read_from_the_journal(
+    bootstrap: str, database: Database, lane: LaneRow
+) -> None:
+    journal = _Journal(database, lane)
+    relay = _relay(bootstrap, database, lane)
+    async with _running(relay):
+        await journal.write(4)
+        relay.offer(await journal.write(1))
+        await _flushed(relay, 5)
+    assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == [1, 2, 3, 4, 5]
+
+
+async def test_a_topic_that_was_emptied_goes_on_from_the_low_water_mark(
+    bootstrap: str, database: Database, lane: LaneRow
+) -> None:
+    await _Journal(database, lane).write(7)
+    relay = _relay(bootstrap, database, lane, published_low=5)
+    async with _running(relay):
+        await _flushed(relay, 7)
+    assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == [6, 7]
+
+
+async def test_a_tail_beyond_the_journal_halts_the_lane(bootstrap: str, database: Database, lane: LaneRow) -> None:
+    await _Journal(database, lane).write(2)
+    producer = transactional_producer(bootstrap, f"stranger-{lane.lane}")
+    await producer.start()
+    async with producer.transaction():
+        await producer.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 40}', partition=lane.lane)
+    await producer.stop()
+    with pytest.raises(LaneHaltedError, match="has lane_seq 40, and the journal ends at 2: Postgres went back"):
+        await asyncio.wait_for(_relay(bootstrap, database, lane).run(), 20)
+
+
+async def test_a_gap_in_the_journal_halts_the_lane(bootstrap: str, database: Database, lane: LaneRow) -> None:
+    journal = _Journal(database, lane)
+    await journal.write(2)
+    await journal.write(2, skip=1)
+    with pytest.raises(LaneHaltedError, match="has no entry 3"):
+        await asyncio.wait_for(_relay(bootstrap, database, lane).run(), 20)
+
+
+async def test_what_an_open_transaction_holds_is_not_the_tail(
+    bootstrap: str, database: Database, lane: LaneRow
+) -> None:
+    await _Journal(database, lane).write(1)
+    relay = _relay(bootstrap, database, lane)
+    # A predecessor that died in the middle: its record is there, and was never committed.
+    dead = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-0")
+    await dead.start()
+    await dead.begin_transaction()
+    await dead.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
+    async with _running(relay):
+        await _flushed(relay, 1)
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(dead.stop(), 2)
+    assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == [1]
