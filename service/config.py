@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError
@@ -50,7 +50,10 @@ class Settings(BaseSettings):
     retry_tries: Annotated[int, Field(ge=2, le=100)] = Field(
         default=12, description="Tries of a wallet operation before a person has to look."
     )
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        default=0, description="Where `paystate run` shows its Prometheus metrics, on loopback; 0 is nowhere."
+    )
     profiles: dict[str, Any] = Field(default_factory=dict, description="The wallet profiles, by name.")
 
     @classmethod

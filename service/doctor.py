@@ -48,13 +48,14 @@ async def examine(config: Config, database: Database) -> list[Finding]:
     dsn_advice = "start Postgres (`paystate dev` is one for trying out), or set PAYSTATE_POSTGRES_DSN"
     kafka_advice = "start Kafka (`paystate dev` is one for trying out), or set PAYSTATE_KAFKA_BOOTSTRAP"
     try:
-        findings = [
-            await _finding("postgres", lambda: _postgres(database), dsn_advice),
-            await _finding("clocks", lambda: _clocks(database), dsn_advice),
-            await _finding("schema", lambda: _schema(config, database), dsn_advice),
-            await _finding("lanes", lambda: _lanes(config, database), dsn_advice),
-            await _finding("topics", lambda: _topics(config), kafka_advice),
-        ]
+        findings = [await _finding("postgres", lambda: _postgres(database), dsn_advice)]
+        if findings[0].ok:
+            findings += [
+                await _finding("clocks", lambda: _clocks(database), dsn_advice),
+                await _finding("schema", lambda: _schema(config, database), dsn_advice),
+                await _finding("lanes", lambda: _lanes(config, database), dsn_advice),
+            ]
+        findings.append(await _finding("topics", lambda: _topics(config), kafka_advice))
     finally:
         await database.close()
     if not config.profiles:

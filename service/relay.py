@@ -27,6 +27,7 @@ from service.kafka.clients import (
     UNAVAILABLE,
     abandon,
     consumer,
+    started,
     tail,
     transactional_producer,
     within,
@@ -246,13 +247,9 @@ class Relay:
 async def last_published(bootstrap: str, lane: int) -> int | None:
     """The `lane_seq` of the last committed state event of a lane; None when the partition holds none."""
     partition = TopicPartition(Topic.STATE_EVENTS, lane)
-    reader = consumer(bootstrap)
-    await within(reader.start(), PRODUCE_TIMEOUT_S)
-    try:
+    async with started(consumer(bootstrap)) as reader:
         end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
         begin = (await within(reader.beginning_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-    finally:
-        await abandon(reader)
     depth = TAIL_DEPTH
     while begin < end:
         values = await tail(bootstrap, partition, end, depth)

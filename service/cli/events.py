@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 from schemas.strict_json import MalformedRecordError, loads_object
 from schemas.vocabulary import INPUT_TOPICS, Topic
 from service.cli.context import print_json, settings, wants_json
-from service.kafka.clients import PRODUCE_TIMEOUT_S, abandon, consumer, idempotent_producer, within
+from service.kafka.clients import PRODUCE_TIMEOUT_S, consumer, idempotent_producer, started, within
 from service.kafka.partition import lane_of
 from service.kafka.topics import WrongTopicError, partition_counts
 from service.wiring import run_loop
@@ -98,26 +98,20 @@ async def _emit(bootstrap: str, lines: list[tuple[str, bytes, bytes]]) -> None:
     for topic in {topic for topic, _, _ in lines}:
         if topic not in counts:
             raise WrongTopicError(f"topic {topic} does not exist: run `paystate topics create`")
-    producer = idempotent_producer(bootstrap)
-    await within(producer.start(), PRODUCE_TIMEOUT_S)
-    try:
+    async with started(idempotent_producer(bootstrap)) as producer:
         for at in range(0, len(lines), MAX_IN_FLIGHT):
             sent = [
                 await producer.send(topic, value, key=key, partition=lane_of(key.decode(), counts[topic]))
                 for topic, key, value in lines[at : at + MAX_IN_FLIGHT]
             ]
             await within(asyncio.gather(*sent), PRODUCE_TIMEOUT_S)
-    finally:
-        await abandon(producer)
 
 
 async def _tail(bootstrap: str, topic: Topic, start: From, count: int | None) -> None:
     counts = await within(partition_counts(bootstrap), PRODUCE_TIMEOUT_S)
     if topic not in counts:
         raise WrongTopicError(f"topic {topic} does not exist: run `paystate topics create`")
-    reader = consumer(bootstrap)
-    await within(reader.start(), PRODUCE_TIMEOUT_S)
-    try:
+    async with started(consumer(bootstrap)) as reader:
         partitions = [TopicPartition(topic, n) for n in range(counts[topic])]
         reader.assign(partitions)
         positions = reader.beginning_offsets if start is From.BEGINNING else reader.end_offsets
@@ -129,5 +123,3 @@ async def _tail(bootstrap: str, topic: Topic, start: From, count: int | None) ->
             for record in (record for records in fetched.values() for record in records):
                 print((record.value or b"null").decode("utf-8", "backslashreplace"), flush=True)
                 left = None if left is None else left - 1
-    finally:
-        await abandon(reader)

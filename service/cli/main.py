@@ -72,11 +72,12 @@ def _hoisted(arguments: list[str]) -> list[str]:
 def main() -> NoReturn:
     """Runs the command of the process and ends it."""
     try:
-        code = app(_hoisted(sys.argv[1:]), standalone_mode=False)
+        code = app(_hoisted(sys.argv[1:]), prog_name="paystate", standalone_mode=False)
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except TyperException as error:
-        _end(error.exit_code, error.format_message())
+        hint = f" (see: {context.command_path} --help)" if (context := getattr(error, "ctx", None)) else ""
+        _end(error.exit_code, error.format_message() + hint)
     except ConfigError as error:
         _end(2, str(error))
     except (NoError, NotInstalledError, WrongTopicError, ServerFailedError) as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from prometheus_client import start_http_server
 
 from service import wiring
 from service.cli.context import NoError, print_json, settings, wants_json
@@ -78,6 +79,11 @@ def topics_create(context: typer.Context) -> None:
 def run_engine(context: typer.Context) -> None:
     """Run one engine: it takes its share of the lanes. SIGTERM hands them over and ends it."""
     config = settings(context)
+    if port := config.settings.metrics_port:
+        try:
+            start_http_server(port, "127.0.0.1")
+        except OSError as error:
+            raise NoError(f"PAYSTATE_METRICS_PORT: cannot listen on {port}: {error.strerror}") from None
 
     async def engine() -> None:
         await wiring.engine(config).run(_say_ready)

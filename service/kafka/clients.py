@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -23,6 +23,7 @@ MAX_BATCH_BYTES = 1_048_576
 UNAVAILABLE = (KafkaError, OSError, TimeoutError)
 
 T = TypeVar("T")
+Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer)
 
 
 def consumer(bootstrap: str, group_id: str | None = None) -> AIOKafkaConsumer:
@@ -75,19 +76,46 @@ async def within(awaitable: Awaitable[T], seconds: float) -> T:
 
 
 async def abandon(client: AIOKafkaConsumer | AIOKafkaProducer | None) -> None:
-    """Stops a client, but waits only so long for it: a broken one may never come back."""
+    """Stops a client, but waits only so long for it: a broken one may never come back.
+
+    In a task of its own: what the client's own cancelled parts raise must not be taken for our cancellation,
+    nor ours for theirs.
+    """
     if client is None:
         return
-    with contextlib.suppress(*UNAVAILABLE, asyncio.CancelledError):
-        await within(client.stop(), STOP_TIMEOUT_S)
+    stopping = asyncio.ensure_future(client.stop())
+    _stopping.add(stopping)
+    stopping.add_done_callback(_stopped)
+    done, _ = await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_S)
+    if not done:
+        stopping.cancel()
+
+
+# Whoever waits for nothing holds a task only weakly.
+_stopping: set[asyncio.Future[None]] = set()
+
+
+def _stopped(stopping: asyncio.Future[None]) -> None:
+    _stopping.discard(stopping)
+    if not stopping.cancelled():
+        # Looked at, so that nobody complains: a client that is thrown away may fail as it likes.
+        stopping.exception()
+
+
+@contextlib.asynccontextmanager
+async def started(client: Client) -> AsyncIterator[Client]:
+    """The client, started, for as long as the context lasts. A start that fails leaves nothing behind."""
+    try:
+        await within(client.start(), PRODUCE_TIMEOUT_S)
+        yield client
+    finally:
+        await abandon(client)
 
 
 async def tail(bootstrap: str, partition: TopicPartition, end: int, depth: int) -> Sequence[bytes]:
     """The values of the last committed records of a partition that lie in `[end - depth, end)`."""
-    reader = consumer(bootstrap)
     values: list[bytes] = []
-    await within(reader.start(), PRODUCE_TIMEOUT_S)
-    try:
+    async with started(consumer(bootstrap)) as reader:
         reader.assign([partition])
         start = max((await reader.beginning_offsets([partition]))[partition], end - depth)
         reader.seek(partition, start)
@@ -95,6 +123,4 @@ async def tail(bootstrap: str, partition: TopicPartition, end: int, depth: int) 
             while await reader.position(partition) < end:
                 fetched = await reader.getmany(timeout_ms=FETCH_MAX_WAIT_MS)
                 values.extend(record.value for records in fetched.values() for record in records)
-    finally:
-        await abandon(reader)
     return values

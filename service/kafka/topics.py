@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.vocabulary import INPUT_TOPICS, Topic
-from service.kafka.clients import MAX_MESSAGE_BYTES, PRODUCE_TIMEOUT_S, abandon, consumer, within
+from service.kafka.clients import MAX_MESSAGE_BYTES, PRODUCE_TIMEOUT_S, consumer, started, within
 
 ADMIN_TIMEOUT_MS = 10_000
 
@@ -78,13 +78,9 @@ def check_counts(found: dict[str, int], lanes: int, *, missing_is_wrong: bool = 
 
 async def input_lags(bootstrap: str, offsets: Mapping[int, Sequence[int]]) -> dict[int, int]:
     """How many records each lane has still to read, all input topics together, given where it is in each."""
-    reader = consumer(bootstrap)
-    await within(reader.start(), PRODUCE_TIMEOUT_S)
-    try:
+    async with started(consumer(bootstrap)) as reader:
         partitions = [TopicPartition(topic, lane) for lane in offsets for topic in INPUT_TOPICS]
         ends = await within(reader.end_offsets(partitions), PRODUCE_TIMEOUT_S)
-    finally:
-        await abandon(reader)
     return {
         lane: sum(
             max(ends[TopicPartition(topic, lane)] - at, 0)

@@ -15,7 +15,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 
 from schemas.vocabulary import INPUT_TOPICS
-from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, consumer, within
+from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, consumer, started, within
 from service.store.lanes import Fingerprint, LaneRow
 
 log = structlog.get_logger()
@@ -200,37 +200,44 @@ async def check_topics(bootstrap: str, row: LaneRow) -> tuple[list[int], str | N
 
     The offsets are the beginnings for a lane that was never owned, else those of its row.
     """
-    reader = consumer(bootstrap)
-    await within(reader.start(), PRODUCE_TIMEOUT_S)
-    try:
+    async with started(consumer(bootstrap)) as reader:
         partitions = [TopicPartition(topic, row.lane) for topic in INPUT_TOPICS]
         begins = await within(reader.beginning_offsets(partitions), PRODUCE_TIMEOUT_S)
         if row.next_offsets is None:
             return [begins[partition] for partition in partitions], None
         ends = await within(reader.end_offsets(partitions), PRODUCE_TIMEOUT_S)
         for partition, position in zip(partitions, row.next_offsets, strict=True):
-            where = f"{partition.topic}[{partition.partition}]"
-            if position > ends[partition]:
-                return row.next_offsets, (
-                    f"{where} ends at offset {ends[partition]}, and the lane has read up to {position}:"
-                    " the topic was recreated or has lost records"
-                )
-            if position < begins[partition]:
-                return row.next_offsets, (
-                    f"{where} begins at offset {begins[partition]}, and the lane has read up to {position} only:"
-                    " records were deleted before they were read"
-                )
+            why_not = _out_of_reach(partition, position, begins[partition], ends[partition])
             known = row.fingerprints.get(partition.topic)
-            if known is not None and known.offset >= begins[partition]:
-                found = await _fingerprint_at(reader, partition, known.offset)
-                if found != known:
-                    return row.next_offsets, (
-                        f"the record at offset {known.offset} of {where} is not the one that the lane has read:"
-                        " the topic was recreated"
-                    )
+            if why_not is None and known is not None and known.offset >= begins[partition]:
+                why_not = await _is_another(reader, partition, known)
+            if why_not is not None:
+                return row.next_offsets, why_not
         return row.next_offsets, None
-    finally:
-        await abandon(reader)
+
+
+def _out_of_reach(partition: TopicPartition, position: int, begin: int, end: int) -> str | None:
+    where = f"{partition.topic}[{partition.partition}]"
+    if position > end:
+        return (
+            f"{where} ends at offset {end}, and the lane has read up to {position}:"
+            " the topic was recreated or has lost records"
+        )
+    if position < begin:
+        return (
+            f"{where} begins at offset {begin}, and the lane has read up to {position} only:"
+            " records were deleted before they were read"
+        )
+    return None
+
+
+async def _is_another(reader: AIOKafkaConsumer, partition: TopicPartition, known: Fingerprint) -> str | None:
+    if await _fingerprint_at(reader, partition, known.offset) == known:
+        return None
+    return (
+        f"the record at offset {known.offset} of {partition.topic}[{partition.partition}] is not the one that"
+        " the lane has read: the topic was recreated"
+    )
 
 
 async def _fingerprint_at(reader: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> Fingerprint | None:

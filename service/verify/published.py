@@ -8,7 +8,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.vocabulary import Topic
-from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, consumer, within
+from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, consumer, started, within
 from service.verify.check import Check
 from service.verify.stored import SHOWN
 
@@ -64,9 +64,7 @@ async def check(connection: asyncpg.Connection, bootstrap: str, wait_s: float) -
 
 async def _read(bootstrap: str, lanes: dict[int, _Lane], wait_s: float) -> None:
     """Reads every partition from its beginning until the snapshot is reached, or until nothing more comes."""
-    reader = consumer(bootstrap)
-    await within(reader.start(), PRODUCE_TIMEOUT_S)
-    try:
+    async with started(consumer(bootstrap)) as reader:
         partitions = [TopicPartition(Topic.STATE_EVENTS, lane) for lane in lanes]
         reader.assign(partitions)
         for partition, begin in (await within(reader.beginning_offsets(partitions), PRODUCE_TIMEOUT_S)).items():
@@ -78,8 +76,6 @@ async def _read(bootstrap: str, lanes: dict[int, _Lane], wait_s: float) -> None:
                 last_news = loop.time()
                 for record in records:
                     lanes[partition.partition].see(partition.partition, record.value)
-    finally:
-        await abandon(reader)
 
 
 async def _is_done(reader: AIOKafkaConsumer, lanes: dict[int, _Lane]) -> bool:

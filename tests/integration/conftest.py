@@ -1,6 +1,8 @@
 """One running installation for all tests that need the whole road: processes as an operator starts them."""
 
 import asyncio
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.vocabulary import Topic
+from service.cli import main
 from service.clock import RandomIds, SystemClock
 from service.sandbox.demo.shop import Shop, open_shop
 from service.sandbox.demo.world import SETTINGS, World, running_processes
@@ -49,19 +52,40 @@ def paystate(world: World) -> Paystate:
     return run
 
 
+# These have signal handlers, and go on until they are told to end: they are processes of their own.
+_STAYING = {"run", "serve", "sandbox", "demo", "dev"}
+
+
 def run_paystate(
     *arguments: str, stdin: str | None = None, environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """The command as a process of its own, to its end."""
-    return subprocess.run(
-        [sys.executable, "-c", "from service.cli import main; main()", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env=os.environ | environment,
-    )
+    """The command to its end, with an environment that is added to ours."""
+    if not _STAYING.isdisjoint(arguments):
+        return subprocess.run(
+            [sys.executable, "-c", "from service.cli import main; main()", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=os.environ | environment,
+        )
+    # In this process, which spares a second a call; in a thread, because a loop may be running in this one.
+    with ThreadPoolExecutor(1) as thread, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["paystate", *arguments])
+        patch.setattr(sys, "stdin", io.StringIO(stdin or ""))
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+            code = thread.submit(_exit_code).result(60)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def _exit_code() -> int:
+    try:
+        main()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> Any:

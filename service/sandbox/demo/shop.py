@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 
 from schemas.vocabulary import State, Topic
 from service.clock import Clock, Ids
-from service.kafka.clients import PRODUCE_TIMEOUT_S, abandon, consumer, within
+from service.kafka.clients import consumer, started
 from service.kafka.forwarder import Forwarder
 from service.sandbox.demo.world import World
 from service.state_events import rfc3339
@@ -127,9 +127,7 @@ class Shop:
     async def follow(self) -> None:
         """Reads state events and order strings until cancelled."""
         bootstrap, lanes = self.world.config.settings.kafka_bootstrap, self.world.config.settings.lanes
-        reader = consumer(bootstrap)
-        await within(reader.start(), PRODUCE_TIMEOUT_S)
-        try:
+        async with started(consumer(bootstrap)) as reader:
             topics = (Topic.STATE_EVENTS, Topic.ORDER_STRINGS)
             reader.assign([TopicPartition(topic, lane) for topic in topics for lane in range(lanes)])
             await reader.seek_to_beginning()
@@ -139,8 +137,6 @@ class Shop:
                         for record in records:
                             self._take(partition.topic, orjson.loads(record.value))
                         self._news.notify_all()
-        finally:
-            await abandon(reader)
 
     def _take(self, topic: str, value: dict[str, Any]) -> None:
         if topic == Topic.ORDER_STRINGS:
