@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -34,20 +34,34 @@ class Engine:
     ports: Ports
     forwarder: Forwarder
     lease_ttl_s: float
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stop(self) -> None:
+        """Asks it to hand over and end, as SIGTERM does."""
+        self._stopping.set()
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until SIGTERM or SIGINT; then hands its lanes over. `on_ready` is called with the first lanes."""
-        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        for number in numbers:
+            loop.add_signal_handler(number, self.stop)
+        stopping = asyncio.create_task(_until(self._stopping))
         starting = asyncio.create_task(self._wait_for_servers())
-        stopping = asyncio.create_task(_until(stop))
-        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if stop.is_set():
-            starting.cancel()
-            return
-        await starting
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await self._work(stopping, on_ready)
+        finally:
+            await _end(starting, stopping)
+            for number in numbers:
+                loop.remove_signal_handler(number)
+            await self.forwarder.close()
+            await self.ports.carrier.client.aclose()
+            await self.ports.database.close()
+
+    async def _work(self, stopping: asyncio.Task[None], on_ready: Callable[[], None]) -> None:
         leases = Leases(self.worker, self.ports, self.lease_ttl_s, on_ready)
         housekeeping = asyncio.create_task(make_room_ahead(self.ports.database))
         intake = asyncio.create_task(self.ports.intake.run())
@@ -58,19 +72,14 @@ class Engine:
                 if task.done():
                     task.result()
             log.info("handing_over", worker=self.worker)
-            # A beat under way is let finish: cancelled, it might have claimed a lane that nobody then hands over.
+            # A beat under way is let finish: cancelled, it might have claimed a lane that nobody hands over.
             await leases.stop(keeping)
             async with asyncio.timeout(HAND_OVER_S):
                 await leases.hand_over_all()
         except TimeoutError:
             log.warning("handover_unfinished", after_s=HAND_OVER_S)
         finally:
-            for task in (intake, keeping, stopping, housekeeping):
-                task.cancel()
-            await asyncio.gather(intake, keeping, stopping, housekeeping, return_exceptions=True)
-            await self.forwarder.close()
-            await self.ports.carrier.client.aclose()
-            await self.ports.database.close()
+            await _end(intake, keeping, housekeeping)
 
     async def _wait_for_servers(self) -> None:
         """Waits for Postgres and Kafka; refuses to start where they disagree with the settings."""
@@ -101,6 +110,12 @@ async def make_room_ahead(database: Database) -> None:
         except (*store_connection.UNAVAILABLE, store_connection.REFUSED) as error:
             log.warning("journal_partitions_not_made", error=repr(error))
         await asyncio.sleep(HOUSEKEEPING_EVERY_S)
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _until(event: asyncio.Event) -> None:

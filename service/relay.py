@@ -128,6 +128,7 @@ class Relay:
                 f" {self._committed}: Postgres went back in time"
             )
         self.position = position
+        self._moved.set()
 
     async def _publish(self, next_producer: Callable[[], AIOKafkaProducer]) -> None:
         while True:

@@ -1,0 +1,143 @@
+"""P6: outside what it can bear, a lane halts with a reason that says what happened. It never guesses."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from schemas.vocabulary import Topic
+from service import wiring
+from service.config import Config, Settings
+from service.dev.kafka import EmbeddedKafka
+from service.engine import Engine
+from service.kafka.partition import lane_of
+from service.kafka.topics import WrongTopicError, create_topics
+from service.store import views
+from service.store.connection import Database
+from service.store.migrate import migrate
+
+pytestmark = pytest.mark.integration
+
+LANES = 2
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
+    """A broker of the test's own: what is done to it must not be done to others."""
+    with EmbeddedKafka(tmp_path / "kafka") as server:
+        yield server
+
+
+@pytest.fixture
+async def config(broker: EmbeddedKafka, database_dsn: str) -> Config:
+    await migrate(database_dsn, LANES)
+    await create_topics(broker.bootstrap, LANES)
+    settings = Settings(
+        postgres_dsn=database_dsn, kafka_bootstrap=broker.bootstrap, lanes=LANES, lease_ttl_s=1, profiles={}
+    )
+    return Config(settings, {}, None)
+
+
+@pytest.fixture
+async def database(config: Config) -> AsyncIterator[Database]:
+    opened = wiring.database(config)
+    yield opened
+    await opened.close()
+
+
+@contextlib.asynccontextmanager
+async def _running(config: Config) -> AsyncIterator[Engine]:
+    """An engine in this process, which hands its lanes over at the end."""
+    engine = wiring.engine(config)
+    ready = asyncio.Event()
+    task = asyncio.create_task(engine.run(ready.set))
+    try:
+        async with asyncio.timeout(20):
+            await ready.wait()
+        yield engine
+    finally:
+        engine.stop()
+        await asyncio.gather(task)
+
+
+async def _send(config: Config, count: int) -> None:
+    """Records for lane 0; they become dead letters, which is enough to move its offsets."""
+    key = next(name for n in range(100) if lane_of(name := f"o{n}", LANES) == 0)
+    producer = AIOKafkaProducer(bootstrap_servers=config.settings.kafka_bootstrap)
+    await producer.start()
+    for _ in range(count):
+        await producer.send_and_wait(Topic.ORDERS, b"{}", key=key.encode(), partition=0)
+    await producer.stop()
+
+
+async def _lane(database: Database, is_there: Any) -> asyncpg.Record:
+    """Lane 0, once it is as wanted."""
+    async with asyncio.timeout(30):
+        while not is_there(row := (await views.lane_rows(database))[0]):
+            await asyncio.sleep(0.1)
+    return row
+
+
+async def _halt_reason(database: Database) -> str:
+    row = await _lane(database, lambda row: row["status"] == "halted")
+    return str(row["halt_reason"])
+
+
+async def _delete(config: Config, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=config.settings.kafka_bootstrap)
+    await admin.start()
+    await admin.delete_topics([topic])
+    while topic in await admin.list_topics():
+        await asyncio.sleep(0.1)
+    await admin.close()
+
+
+async def test_a_topic_that_was_made_anew_halts_its_lane(config: Config, database: Database) -> None:
+    async with _running(config):
+        await _send(config, 3)
+        await _lane(database, lambda row: row["next_offsets"] == [3, 0, 0])
+    await _delete(config, Topic.ORDERS)
+    await create_topics(config.settings.kafka_bootstrap, LANES)
+    async with _running(config):
+        assert await _halt_reason(database) == (
+            "orders.events[0] ends at offset 0, and the lane has read up to 3: "
+            "the topic was recreated or has lost records"
+        )
+        # The other lane goes on.
+        assert (await views.lane_rows(database))[1]["status"] == "owned"
+
+
+async def test_another_topic_with_as_many_records_is_noticed_too(config: Config, database: Database) -> None:
+    async with _running(config):
+        await _send(config, 3)
+        await _lane(database, lambda row: row["next_offsets"] == [3, 0, 0])
+    await _delete(config, Topic.ORDERS)
+    await create_topics(config.settings.kafka_bootstrap, LANES)
+    await _send(config, 4)
+    async with _running(config):
+        assert "is not the one that the lane has read: the topic was recreated" in await _halt_reason(database)
+
+
+async def test_a_journal_that_ends_before_the_topic_does_halts_the_lane(config: Config, database: Database) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=config.settings.kafka_bootstrap, transactional_id="before")
+    await producer.start()
+    async with producer.transaction():
+        await producer.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 12}', partition=0)
+    await producer.stop()
+    async with _running(config):
+        assert await _halt_reason(database) == (
+            "payment.state-events[0] has lane_seq 12, and the journal ends at 0: Postgres went back in time"
+        )
+
+
+async def test_an_engine_does_not_start_on_topics_of_another_shape(config: Config) -> None:
+    await _delete(config, Topic.COMPLETIONS)
+    engine = wiring.engine(config)
+    with pytest.raises(WrongTopicError, match=r"topic service\.completions does not exist"):
+        await engine.run(lambda: None)
