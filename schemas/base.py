@@ -1,10 +1,11 @@
 """What all records have in common: strict types, additive fields ignored, times with a zone."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.functional_validators import AfterValidator
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from schemas.identifiers import MAX_ORDER_ID_LENGTH, ORDER_ID_PATTERN, check_order_id
 from schemas.money import MAX_AMOUNT_MINOR, exponent
@@ -46,6 +47,19 @@ Minor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR, description="In minor un
 Reason = Annotated[str, StringConstraints(max_length=256)]
 
 
+# RFC 3339, 5.6 `date-time`. pydantic alone also takes a string of digits, as seconds or milliseconds of Unix time,
+# whichever looks likelier.
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def _written_as_time(given: object) -> object:
+    if isinstance(given, datetime) or (isinstance(given, str) and _RFC_3339.fullmatch(given)):
+        return given
+    raise ValueError("not an RFC 3339 time with a zone, such as 2026-03-01T12:00:00Z")
+
+
 def _in_utc(moment: datetime) -> datetime:
     # A year at the edge of the calendar cannot be converted between zones, and no order is that old.
     if not 1970 < moment.year < 9999:  # noqa: PLR2004 - the two ends of what a calendar library takes
@@ -53,4 +67,10 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_in_utc), Field(description="RFC 3339, UTC.")]
+Time = Annotated[
+    AwareDatetime,
+    # Behind a function even JSON's strings count as a wrong type; the function has seen to it.
+    Field(strict=False, description="RFC 3339, UTC."),
+    BeforeValidator(_written_as_time),
+    AfterValidator(_in_utc),
+]

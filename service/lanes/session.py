@@ -193,11 +193,19 @@ class LaneSession:
         for order in await operation_rows.live(connection, row.lane):
             assert order.operation is not None
             dispatcher.start(order, order.operation)
-        relaying = asyncio.create_task(relay.run())
-        working = asyncio.create_task(worker.run())
         self._worker = worker
         if self._draining:
             worker.drain()
+        try:
+            await self._until_drained(worker, relay, lost)
+        finally:
+            await dispatcher.stop()
+            await reconciler.stop()
+
+    async def _until_drained(self, worker: LaneWorker, relay: Relay, lost: asyncio.Future[None]) -> None:
+        """Runs both, then frees the lane. What one of them fails with, or `lost` says, ends the other."""
+        relaying = asyncio.create_task(relay.run())
+        working = asyncio.create_task(worker.run())
         try:
             await asyncio.wait({relaying, working, lost}, return_when=asyncio.FIRST_COMPLETED)
             for ended in (relaying, working, lost):
@@ -206,8 +214,6 @@ class LaneSession:
             await self._release(relay, relaying)
         finally:
             await _end(relaying, working)
-            await dispatcher.stop()
-            await reconciler.stop()
 
     async def _release(self, relay: Relay, relaying: asyncio.Task[None]) -> None:
         """After draining: what is committed is published, then the lane is free."""
