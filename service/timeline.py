@@ -1,5 +1,6 @@
 """An order's story for people: one line a journal entry, readable at a glance."""
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,16 @@ from statemachine.explain import explain
 from statemachine.order import Order
 
 _COLOURS = {"applied": "", "absorbed": "dim", "refused": "yellow", "flagged": "bold yellow"}
+
+
+# Wide enough for a line of a timeline, where nobody says how wide the page is.
+PAGE_WIDTH = 118
+
+
+def console_for_people() -> Console:
+    """Standard output, as wide as the terminal; or as a page, when it goes to a file."""
+    on_page = not sys.stdout.isatty()
+    return Console(soft_wrap=True, highlight=False, width=PAGE_WIDTH if on_page else None)
 
 
 def print_story(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from service import config
 from service.observability import set_up_logging
@@ -55,11 +54,6 @@ def wants_json(context: typer.Context) -> bool:
 def print_json(document: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """One JSON document on standard output."""
     print(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
-
-
-def console() -> Console:
-    """For people, on standard output."""
-    return Console(soft_wrap=True, highlight=False)
 
 
 class NoError(Exception):

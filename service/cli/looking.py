@@ -3,17 +3,18 @@
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from schemas.identifiers import InvalidOrderIdError, check_order_id
 from service import wiring
-from service.cli.context import NoError, console, print_json, settings, wants_json
+from service.cli.context import NoError, print_json, settings, wants_json
 from service.clock import SystemClock
 from service.config import Config, shown
 from service.kafka.clients import UNAVAILABLE
 from service.kafka.topics import input_lags
 from service.store import views
-from service.timeline import print_story
+from service.timeline import console_for_people, print_story
 from service.verify import Report, verify
 from service.wiring import run_loop
 
@@ -58,7 +59,7 @@ def orders_show(
             }
         )
     else:
-        print_story(console(), story.order, story.operations, story.timeline, SystemClock().now())
+        print_story(console_for_people(), story.order, story.operations, story.timeline, SystemClock().now())
 
 
 async def _story(config: Config, order_id: str) -> tuple[views.Story | None, list[Any]]:
@@ -101,7 +102,7 @@ def lanes_list(context: typer.Context) -> None:
             "?" if row["lag"] is None else str(row["lag"]),
             row["halt_reason"] or "",
         )
-    console().print(table)
+    console_for_people().print(table)
 
 
 async def _lanes(config: Config) -> list[dict[str, Any]]:
@@ -155,8 +156,12 @@ def verify_all(
         )
     else:
         for check in report.checks:
-            console().print(f"{'[green]ok[/]  ' if check.ok else '[bold red]NO[/]  '}{check.name}: {check.detail}")
-        console().print(f"{report.orders} orders, {report.journal} entries, {report.published} published")
+            console_for_people().print(
+                f"{'[green]ok[/]  ' if check.ok else '[bold red]NO[/]  '}{check.name}: {check.detail}"
+            )
+        console_for_people().print(
+            f"{report.orders} orders, {report.journal} entries, {report.published} published"
+        )
     if not report.ok:
         raise typer.Exit(1)
 
@@ -187,10 +192,9 @@ def doctor(context: typer.Context) -> None:
         )
     else:
         for finding in findings:
+            verdict = "[green]ok[/]  " if finding.ok else "[bold red]NO[/]  "
             advice = "" if finding.ok else f"\n      -> {finding.advice}"
-            console().print(
-                f"{'[green]ok[/]  ' if finding.ok else '[bold red]NO[/]  '}{finding.name}: {finding.detail}{advice}"
-            )
+            console_for_people().print(f"{verdict}{finding.name}: {escape(finding.detail)}{advice}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
@@ -204,8 +208,8 @@ def config_show(context: typer.Context) -> None:
         return
     for name, value in document.items():
         if name != "profiles":
-            console().print(f"{name} = {value!r}")
+            console_for_people().print(f"{name} = {value!r}")
     for profile, fields in document["profiles"].items():
-        console().print(f"\n\\[profiles.{profile}]")
+        console_for_people().print(f"\n\\[profiles.{profile}]")
         for name, value in fields.items():
-            console().print(f"{name} = {value!r}", markup=False)
+            console_for_people().print(f"{name} = {value!r}", markup=False)

@@ -17,7 +17,7 @@ from service.sandbox.demo.stories import STORIES, Story
 from service.sandbox.demo.world import World, running_world
 from service.sandbox.reckoning import differences
 from service.store.views import story_of
-from service.timeline import print_timeline
+from service.timeline import console_for_people, print_timeline
 from service.verify import verify
 
 VERIFY_WAIT_S = 10.0
@@ -26,7 +26,7 @@ WATCH_S = 0.5
 
 def run_demo(*, once: bool) -> bool:
     """Runs the demo; with `once` it ends by itself. Whether everything went as it should."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = console_for_people()
     began = time.monotonic()
     # A terminal's Ctrl-C and a supervisor's SIGTERM end it the same way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

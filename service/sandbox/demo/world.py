@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,18 +79,21 @@ def running_processes(
     bridge_url = f"http://127.0.0.1:{bridge_port}"
     with contextlib.ExitStack() as stack:
 
-        def start(name: str, *arguments: str) -> None:
-            children[name] = _started(name, arguments, folder / f"{name}.log", environment)
-            stack.callback(children[name].stop, signal.SIGTERM)
+        def start(name: str, *arguments: str) -> Callable[[], None]:
+            children[name], wait = _started(name, arguments, folder / f"{name}.log", environment)
+            # Looked up then: a test may have put another in its place.
+            stack.callback(lambda: children[name].stop(signal.SIGTERM))
+            return wait
 
         start(
             "sandbox",
             *("sandbox", "--port", str(wallet_port), "--data-dir", str(folder)),
             *("--notify-url", f"{bridge_url}/wallets/sandbox/notify"),
-        )
+        )()
         environment["PAYSTATE_CONFIG"] = str(folder / PROFILE_FILE)
-        start("bridge", "serve", "--port", str(bridge_port))
-        start("engine", "run")
+        waits = [start("bridge", "serve", "--port", str(bridge_port)), start("engine", "run")]
+        for wait in waits:
+            wait()
         with _environment(environment):
             config = load(folder / PROFILE_FILE)
         yield World(
@@ -103,14 +106,33 @@ def running_processes(
         )
 
 
-def _started(name: str, arguments: tuple[str, ...], log: Path, environment: dict[str, str]) -> Child:
-    command = [sys.executable, "-c", "from service.cli import main; main()", *arguments]
-    child = Child(command, log, environment=environment, death_signal=signal.SIGTERM)
-    try:
-        child.wait_ready(lambda: "READY" in log.read_text(errors="replace").split("\n"), READY_S)
-    except ServerFailedError as error:
-        raise ServerFailedError(f"{name} did not start: {error}") from None
+def start_engine(world: World, name: str = "engine") -> Child:
+    """One more engine, or one in place of another that has ended. Whoever starts it stops it."""
+    child, wait = _started(name, ("run",), world.logs / f"{name}.log", os.environ | world.environment)
+    wait()
     return child
+
+
+def _started(
+    name: str, arguments: tuple[str, ...], log: Path, environment: dict[str, str]
+) -> tuple[Child, Callable[[], None]]:
+    """A process of the service, and what waits until it is ready (raises ServerFailedError)."""
+    command = [sys.executable, "-c", "from service.cli import main; main()", *arguments]
+    readies = _readies(log)
+    child = Child(command, log, environment=environment, death_signal=signal.SIGTERM)
+
+    def wait() -> None:
+        try:
+            child.wait_ready(lambda: _readies(log) > readies, READY_S)
+        except ServerFailedError as error:
+            raise ServerFailedError(f"{name} did not start: {error}") from None
+
+    return child, wait
+
+
+def _readies(log: Path) -> int:
+    # One that is started again writes to the same file.
+    return log.read_text(errors="replace").split("\n").count("READY") if log.exists() else 0
 
 
 @contextlib.contextmanager

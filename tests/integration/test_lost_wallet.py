@@ -1,0 +1,116 @@
+"""P5: a wallet that does not answer leaves an operation unknown and asks for a person; time proves nothing."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from schemas.vocabulary import Flag, State, Topic
+from service.clock import RandomIds, SystemClock
+from service.dev.kafka import EmbeddedKafka
+from service.sandbox.demo.shop import Shop, open_shop
+from service.sandbox.demo.world import SETTINGS, World, running_processes, start_engine
+from tests.conftest import make_database
+from tests.integration.conftest import Paystate, answer, run_paystate
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def impatient_world(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """An installation that gives an operation up after three tries."""
+    settings = SETTINGS | {"PAYSTATE_RETRY_TRIES": "3", "PAYSTATE_RETRY_FIRST_S": "0.1", "PAYSTATE_LANES": "2"}
+    with (
+        EmbeddedKafka() as broker,
+        make_database(postgres_dsn) as dsn,
+        running_processes(dsn, broker.bootstrap, tmp_path_factory.mktemp("world"), settings) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+async def impatient_shop(impatient_world: World) -> AsyncIterator[Shop]:
+    async with open_shop(impatient_world, SystemClock(), RandomIds(), lambda _event: None) as opened:
+        yield opened
+
+
+def _shown(world: World, order_id: str) -> dict[str, dict[str, object]]:
+    document = answer(run_paystate("orders", "show", order_id, "--output", "json", environment=world.environment))
+    return {"order": document["order"], "operation": document["operations"][0]}
+
+
+async def test_a_silent_wallet_leads_to_review_and_a_restart_asks_before_it_sends_again(
+    impatient_world: World, impatient_shop: Shop
+) -> None:
+    shop, world = impatient_shop, impatient_world
+    order_str = await shop.create("silent", "preauth", 10_000, "A room")
+    await shop.buyer_confirms(order_str)
+    await shop.state("silent", State.AUTHORIZED)
+    # The capture is carried out, and every answer is lost: also those to our questions.
+    await shop.wallet_goes_wrong(lose_answers=1.0, lose_callbacks=1.0)
+    await shop.complete("silent", 7_000)
+    async with asyncio.timeout(20):
+        while Flag.NEEDS_REVIEW not in shop.events["silent"][-1]["flags"]:
+            await asyncio.sleep(0.05)
+    shown = _shown(world, "silent")
+    assert (shown["order"]["state"], shown["order"]["taken_minor"]) == (State.CAPTURING, 0)
+    assert (shown["operation"]["state"], shown["operation"]["amount_minor"]) == ("unknown", 7_000)
+    text = run_paystate("orders", "show", "silent", environment=world.environment).stdout
+    assert "A person should look: needs_review." in text
+
+    await shop.wallet_goes_wrong()
+    world.children["engine"].stop(signal.SIGTERM)
+    world.children["engine"] = start_engine(world)
+    await shop.state("silent", State.CAPTURED)
+    assert shop.events["silent"][-1]["flags"] == []
+    (row,) = [row for row in await shop.ledger() if row["order_id"] == "silent"]
+    assert row["taken_minor"] == 7_000
+    assert [r["times_seen"] for r in row["requests"] if r["kind"] == "capture"] == [1]
+
+
+async def test_a_wallet_that_fails_is_tried_again_under_the_same_number(
+    impatient_world: World, impatient_shop: Shop
+) -> None:
+    shop = impatient_shop
+    order_str = await shop.create("failing", "preauth", 10_000, "A room")
+    await shop.buyer_confirms(order_str)
+    await shop.state("failing", State.AUTHORIZED)
+    await shop.wallet_goes_wrong(fail_calls=1.0)
+    await shop.complete("failing", 7_000)
+    await shop.seen("failing", "operation_unknown")
+    await shop.wallet_goes_wrong()
+    impatient_world.children["engine"].stop(signal.SIGTERM)
+    impatient_world.children["engine"] = start_engine(impatient_world)
+    await shop.state("failing", State.CAPTURED)
+    (row,) = [row for row in await shop.ledger() if row["order_id"] == "failing"]
+    assert row["taken_minor"] == 7_000
+    assert {r["request_no"] for r in row["requests"] if r["kind"] == "capture"} == {"failing__C1"}
+
+
+async def test_lag_tools_can_see_how_far_the_lanes_are(shop: Shop, world: World, paystate: Paystate) -> None:
+    await shop.create("lagging", "payment", 100, "A mug")
+    lane = shop.events["lagging"][0]["lane"]
+    (row,) = [row for row in answer(paystate("lanes", "--output", "json")) if row["lane"] == lane]
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.config.settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        async with asyncio.timeout(10):
+            partition = TopicPartition(Topic.ORDERS, lane)
+            while True:
+                offsets = await admin.list_consumer_group_offsets(world.config.settings.group_id)
+                if partition in offsets and offsets[partition].offset >= row["offsets"][0]:
+                    break
+                await asyncio.sleep(0.2)
+    finally:
+        await admin.close()
+
+
+def test_logs_stay_short(impatient_world: World, tmp_path: Path) -> None:
+    """A silent wallet is said once a try, not for every poll."""
+    lines = (impatient_world.logs / "engine.log").read_text().splitlines()
+    assert len(lines) < 200
+    assert not [line for line in lines if "Traceback" in line]
