@@ -158,6 +158,7 @@ class LaneSession:
             ports.adapters,
             row.published_seq,
             ports.transactional_prefix,
+            row.epoch,
         )
 
         def submit(
