@@ -72,9 +72,9 @@ class Engine:
                 if task.done():
                     task.result()
             log.info("handing_over", worker=self.worker)
-            # A beat under way is let finish: cancelled, it might have claimed a lane that nobody hands over.
-            await leases.stop(keeping)
             async with asyncio.timeout(HAND_OVER_S):
+                # A beat under way is let finish: cancelled, it might have claimed a lane that nobody hands over.
+                await leases.stop(keeping)
                 await leases.hand_over_all()
         except TimeoutError:
             log.warning("handover_unfinished", after_s=HAND_OVER_S)

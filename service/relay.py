@@ -18,7 +18,6 @@ from itertools import cycle
 import orjson
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import ProducerFenced
 
 from schemas.vocabulary import Topic
 from service.kafka.clients import (
@@ -38,8 +37,8 @@ from service.observability import PUBLISHED
 from service.state_events import headers, rfc3339
 from service.store import connection as store_connection
 from service.store import journal
+from service.store import lanes as lane_rows
 from service.store.connection import Database
-from service.store.lanes import LaneFencedError
 from service.wallets.adapter import BuilderRefusedError, WalletAdapter
 from statemachine.order import Order
 
@@ -66,6 +65,7 @@ class Relay:
     # The row's low-water mark: where to go on when the topic has been emptied by its retention.
     published_low: int
     transactional_prefix: str
+    epoch: int
     position: int = -1
     _backlog: deque[Published] = field(default_factory=deque)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,16 +94,21 @@ class Relay:
             await self._moved.wait()
 
     async def run(self) -> None:
-        """Publishes until cancelled. Raises LaneFencedError or LaneHaltedError; waits out a lost broker."""
+        """Publishes until cancelled. Raises LaneHaltedError, and LaneFencedError when the lane is another's.
+
+        Waits for a broker and a database that are away.
+        """
         self._committed = max(self._committed, await journal.last_seq(self.database, self.lane))
         while True:
             producers: list[AIOKafkaProducer] = []
             try:
+                # Postgres alone says whose the lane is. A producer is fenced by a new owner, but also by the
+                # broker, when a transaction took too long; and one that opened its ids again without asking
+                # would fence the new owner.
+                await lane_rows.read(self.database, self.lane, self.epoch)
                 await self._open(producers)
                 await self._find_position()
                 await self._publish(cycle(producers).__next__)
-            except ProducerFenced:
-                raise LaneFencedError(f"another relay publishes lane {self.lane}") from None
             except (*UNAVAILABLE, *store_connection.UNAVAILABLE) as error:
                 log.warning("relay_waits", lane=self.lane, error=repr(error))
             finally:

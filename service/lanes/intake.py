@@ -6,7 +6,7 @@ Positions come from the lane rows. A lane whose queue is full has its partitions
 import asyncio
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -67,7 +67,10 @@ class Intake:
         self._consumer: AIOKafkaConsumer | None = None
         self._changed = asyncio.Event()
         self._paused: set[TopicPartition] = set()
-        self._advanced_at = 0.0
+        # When each partition last advanced, and at which position it was then found to be behind.
+        self._advanced_at: dict[TopicPartition, float] = {}
+        self._behind_at: dict[TopicPartition, int] = {}
+        self._advising: asyncio.Task[None] | None = None
 
     def open(self, lane: int, positions: list[int], on_lost_position: Callable[[str], None]) -> LaneQueue:
         """Begins to read a lane at these offsets."""
@@ -90,6 +93,8 @@ class Intake:
             except UNAVAILABLE as error:
                 log.warning("kafka_unavailable", doing="reading input topics", error=repr(error))
             finally:
+                if self._advising is not None:
+                    self._advising.cancel()
                 gone, self._consumer = self._consumer, None
                 await abandon(gone)
             await asyncio.sleep(RETRY_S)
@@ -98,7 +103,7 @@ class Intake:
         reader = self._consumer = consumer(self._bootstrap, self._group_id)
         await within(reader.start(), PRODUCE_TIMEOUT_S)
         self._assign(reader)
-        looked_at = committed_at = self._advanced_at = _time()
+        looked_at = committed_at = _time()
         while True:
             if self._changed.is_set():
                 self._assign(reader)
@@ -116,7 +121,7 @@ class Intake:
             now = _time()
             if now - committed_at > ADVISORY_COMMIT_EVERY_S:
                 committed_at = now
-                await self._commit_advisory(reader)
+                self._advise(reader)
             if now - looked_at > LOOK_EVERY_S:
                 looked_at = now
                 await self._look_for_stuck(reader)
@@ -133,7 +138,8 @@ class Intake:
         reader.assign(list(positions))
         for partition, position in positions.items():
             reader.seek(partition, position)
-        self._advanced_at = _time()
+        self._advanced_at = dict.fromkeys(positions, _time())
+        self._behind_at.clear()
 
     def _distribute(self, fetched: dict[TopicPartition, list[ConsumerRecord]]) -> None:
         for partition, records in fetched.items():
@@ -143,7 +149,7 @@ class Intake:
             queue.records.extend(records)
             queue.positions[INPUT_TOPICS.index(partition.topic)] = records[-1].offset + 1
             queue.ready.set()
-            self._advanced_at = _time()
+            self._advanced_at[partition] = _time()
 
     def _pause_and_resume(self, reader: AIOKafkaConsumer) -> None:
         for queue in self._queues.values():
@@ -155,7 +161,7 @@ class Intake:
             elif paused and len(queue.records) <= QUEUE_LOW:
                 reader.resume(*partitions)
                 self._paused.difference_update(partitions)
-                self._advanced_at = _time()
+                self._advanced_at.update(dict.fromkeys(partitions, _time()))
 
     def _lose_positions(self, error: OffsetOutOfRangeError) -> None:
         for partition, offset in error.args[0].items():
@@ -164,35 +170,48 @@ class Intake:
                 queue.on_lost_position(f"{partition.topic} has no offset {offset} any more")
         self._changed.set()
 
-    async def _commit_advisory(self, reader: AIOKafkaConsumer) -> None:
-        """Tells Kafka how far we are, for lag tools only. Never read back; a failure is of no account."""
+    def _advise(self, reader: AIOKafkaConsumer) -> None:
+        """Tells Kafka how far we are, for lag tools only: never read back, and nothing waits for it."""
         offsets = {
             TopicPartition(topic, queue.lane): OffsetAndMetadata(queue.committed[index], "")
             for queue in self._queues.values()
             if queue.committed is not None
             for index, topic in enumerate(INPUT_TOPICS)
         }
-        if not offsets:
-            return
-        try:
-            await within(reader.commit(offsets), PRODUCE_TIMEOUT_S)
-        except UNAVAILABLE as error:
-            log.debug("advisory_commit_failed", error=repr(error))
+        if offsets and (self._advising is None or self._advising.done()):
+            self._advising = asyncio.create_task(_commit_advisory(reader, offsets))
 
     async def _look_for_stuck(self, reader: AIOKafkaConsumer) -> None:
-        if _time() - self._advanced_at < STUCK_AFTER_S:
+        """Raises TimeoutError when a partition has not moved for long, and has something to read, twice over."""
+        now = _time()
+        quiet = [
+            partition
+            for partition in reader.assignment()
+            if partition not in self._paused and now - self._advanced_at.get(partition, now) >= STUCK_AFTER_S
+        ]
+        if not quiet:
             return
-        partitions = [p for p in reader.assignment() if p not in self._paused]
-        if not partitions:
-            return
-        ends = await within(reader.end_offsets(partitions), PRODUCE_TIMEOUT_S)
+        ends = await within(reader.end_offsets(quiet), PRODUCE_TIMEOUT_S)
         for partition, end in ends.items():
             if partition not in reader.assignment():
                 continue
             # The client's own position: it passes over transaction markers, which are no records.
-            if await within(reader.position(partition), PRODUCE_TIMEOUT_S) < end:
+            position = await within(reader.position(partition), PRODUCE_TIMEOUT_S)
+            if position >= end:
+                self._behind_at.pop(partition, None)
+                self._advanced_at[partition] = now
+            elif self._behind_at.get(partition) == position:
                 raise TimeoutError(f"{partition.topic}[{partition.partition}] has not moved for {STUCK_AFTER_S} s")
-        self._advanced_at = _time()
+            else:
+                # A record may have come this very moment: it has until the next look to be fetched.
+                self._behind_at[partition] = position
+
+
+async def _commit_advisory(reader: AIOKafkaConsumer, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+    try:
+        await within(reader.commit(offsets), PRODUCE_TIMEOUT_S)
+    except UNAVAILABLE as error:
+        log.debug("advisory_commit_failed", error=repr(error))
 
 
 async def check_topics(bootstrap: str, row: LaneRow) -> tuple[list[int], str | None]:

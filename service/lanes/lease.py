@@ -19,6 +19,9 @@ from service.store import lanes as lane_rows
 
 log = structlog.get_logger()
 
+# However long a lease is: this often a worker looks for lanes that have become free, and for newcomers.
+LONGEST_BEAT_S = 1.0
+
 
 def share_of(worker: str, workers: list[str], lanes: int) -> int:
     """How many lanes a worker may own among these workers."""
@@ -40,6 +43,7 @@ class Leases:
     _handing_over: set[int] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _began: bool = False
+    _claims_from: float = 0.0
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def stop(self, running: asyncio.Task[None]) -> None:
@@ -48,14 +52,16 @@ class Leases:
         await asyncio.wait({running})
 
     async def run(self) -> None:
-        """Until stopped: one heartbeat in a quarter of a lease's life."""
+        """Until stopped: at least four heartbeats in a lease's life."""
         while not self._stopping.is_set():
             try:
                 await self._beat()
             except store_connection.UNAVAILABLE as error:
                 log.warning("postgres_unavailable", doing="keeping leases", error=repr(error))
+                # Nobody could keep a lease meanwhile: the others get time to say that they are alive.
+                self._claims_from = asyncio.get_running_loop().time() + self.lease_ttl_s / 2
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.lease_ttl_s / 4):
+                async with asyncio.timeout(min(self.lease_ttl_s / 4, LONGEST_BEAT_S)):
                     await self._stopping.wait()
 
     async def hand_over_all(self) -> None:
@@ -72,6 +78,8 @@ class Leases:
         for lane, session in list(self._sessions.items()):
             if owned.get(lane) != session.row.epoch:
                 session.lose()
+        if asyncio.get_running_loop().time() < self._claims_from:
+            return
         workers = await lane_rows.alive_workers(database, self.lease_ttl_s)
         share = share_of(self.worker, workers, self.ports.lanes)
         if len(self._sessions) < share:

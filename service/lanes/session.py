@@ -48,6 +48,8 @@ class LaneSession:
     on_end: Callable[[int], None]
     _worker: LaneWorker | None = None
     _draining: bool = False
+    _lost: bool = False
+    _released: bool = False
     _task: asyncio.Task[None] | None = field(default=None)
 
     def start(self) -> None:
@@ -58,8 +60,11 @@ class LaneSession:
 
     def lose(self) -> None:
         """The lane belongs to somebody else: stop at once, hand nothing over."""
-        if self._task is not None:
-            self._task.cancel()
+        # Once: a second cancellation would cut short what the first one ends in order.
+        if self._task is None or self._lost or not self._task.cancel():
+            return
+        self._lost = True
+        log.info("lane_fenced", lane=self.row.lane, reason="the lease ran out, and the lane was taken")
 
     async def hand_over(self) -> None:
         """Drains the lane, publishes what is committed, and frees it for the next owner."""
@@ -71,11 +76,10 @@ class LaneSession:
             self._task.cancel()
         if self._task is not None:
             await asyncio.wait({self._task})
-            if self._task.cancelled():
-                with contextlib.suppress(*store_connection.UNAVAILABLE):
-                    await lane_rows.release(
-                        self.ports.database, self.row.lane, self.row.epoch, self.row.published_seq
-                    )
+        if not self._released:
+            # However it ended: under another epoch, or halted, the lane is left as it is.
+            with contextlib.suppress(*store_connection.UNAVAILABLE):
+                await lane_rows.release(self.ports.database, self.row.lane, self.row.epoch, self.row.published_seq)
 
     async def _keep(self) -> None:
         lane, epoch = self.row.lane, self.row.epoch
@@ -106,16 +110,18 @@ class LaneSession:
                     failures = 0
 
     async def _read_row_again(self) -> bool:
-        """After a doubt: what the lane row says now. False when the lane is somebody else's."""
-        await asyncio.sleep(RETRY_S)
-        try:
-            self.row = await lane_rows.read(self.ports.database, self.row.lane, self.row.epoch)
-        except LaneFencedError:
-            return False
-        except store_connection.UNAVAILABLE as error:
-            # The old row is tried once more: what it says of the lane is refused where it is no longer so.
-            log.warning("postgres_unavailable", error=repr(error))
-        return True
+        """After a doubt: what the lane row says now, once it can be read. False when the lane is another's."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            try:
+                self.row = await lane_rows.read(self.ports.database, self.row.lane, self.row.epoch)
+            except LaneFencedError as error:
+                log.info("lane_fenced", reason=str(error))
+                return False
+            except store_connection.UNAVAILABLE as error:
+                log.warning("postgres_unavailable", doing="reading the lane again", error=repr(error))
+            else:
+                return True
 
     async def _once(self) -> None:
         """Opens the lane and works until it is drained or something fails."""
@@ -158,6 +164,7 @@ class LaneSession:
             ports.adapters,
             row.published_seq,
             ports.transactional_prefix,
+            row.epoch,
         )
 
         def submit(
@@ -222,6 +229,7 @@ class LaneSession:
         flushed.cancel()
         await _end(relaying)
         await lane_rows.release(self.ports.database, self.row.lane, self.row.epoch, relay.published_seq())
+        self._released = True
         log.info("lane_released", epoch=self.row.epoch)
 
     async def _halt(self, reason: str) -> None:

@@ -110,7 +110,8 @@ class _Journal:
 
 
 def _relay(bootstrap: str, database: Database, lane: LaneRow, published_low: int = 0) -> Relay:
-    return Relay(lane.lane, bootstrap, database, {}, published_low, f"test-{database.dsn.rpartition('_')[2]}")
+    prefix = f"test-{database.dsn.rpartition('_')[2]}"
+    return Relay(lane.lane, bootstrap, database, {}, published_low, prefix, lane.epoch)
 
 
 @contextlib.asynccontextmanager
@@ -174,16 +175,37 @@ async def test_the_next_owner_goes_on_after_the_tail_and_fences_the_last(
     async with _running(first) as running:
         first.offer(await journal.write(5))
         await _flushed(first, 5)
-        second = _relay(bootstrap, database, lane)
+        await lanes.release(database, lane.lane, lane.epoch, 5)
+        (claimed,) = [row for row in await lanes.claim(database, "next", 60, 16) if row.lane == lane.lane]
+        journal.lane = claimed
+        second = _relay(bootstrap, database, claimed)
         async with _running(second):
             second.offer(await journal.write(5))
             await _flushed(second, 10)
             # The first one does not know yet, and tries to publish what it was told of last.
             first.offer([Published(n, f"o{n}", 1, b'{"lane_seq": 99}', [], None) for n in range(6, 9)])
-            with pytest.raises(LaneFencedError, match="another relay publishes lane"):
+            with pytest.raises(LaneFencedError, match="no longer at epoch"):
                 await asyncio.wait_for(running, 20)
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == list(range(1, 11))
     assert await last_published(bootstrap, lane.lane) == 10
+
+
+async def test_a_relay_whose_transaction_the_broker_ended_goes_on(
+    bootstrap: str, database: Database, lane: LaneRow
+) -> None:
+    journal = _Journal(database, lane)
+    relay = _relay(bootstrap, database, lane)
+    async with _running(relay):
+        relay.offer(await journal.write(2))
+        await _flushed(relay, 2)
+        # Fenced, and yet nobody else has the lane: as after a transaction that took too long.
+        for n in range(2):
+            stranger = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-{n}")
+            await stranger.start()
+            await stranger.stop()
+        relay.offer(await journal.write(2))
+        await _flushed(relay, 4)
+    assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == [1, 2, 3, 4]
 
 
 async def test_entries_that_were_never_handed_over_are_read_from_the_journal(
