@@ -17,6 +17,7 @@ STOP_TIMEOUT_S = 2.0
 # aiokafka's default would wait 100 ms each time.
 RETRY_BACKOFF_MS = 5
 FETCH_MAX_WAIT_MS = 100
+MAX_FETCH_BYTES = 52_428_800
 # A state event is about a kilobyte: 512 of them a batch.
 MAX_BATCH_BYTES = 1_048_576
 
@@ -26,7 +27,13 @@ T = TypeVar("T")
 Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer)
 
 
-def consumer(bootstrap: str, group_id: str | None = None) -> AIOKafkaConsumer:
+def consumer(
+    bootstrap: str,
+    group_id: str | None = None,
+    *,
+    partition_bytes: int = MAX_MESSAGE_BYTES,
+    fetch_bytes: int = MAX_FETCH_BYTES,
+) -> AIOKafkaConsumer:
     """A consumer with manual assignment: positions come from Postgres, never from the group."""
     return AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -35,7 +42,8 @@ def consumer(bootstrap: str, group_id: str | None = None) -> AIOKafkaConsumer:
         enable_auto_commit=False,
         isolation_level="read_committed",
         fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
-        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        max_partition_fetch_bytes=partition_bytes,
+        fetch_max_bytes=fetch_bytes,
         request_timeout_ms=10_000,
         retry_backoff_ms=50,
         metadata_max_age_ms=30_000,

@@ -1,6 +1,6 @@
 """The inbox: a record's bytes become a verified fact, or a reason why not. Signatures are checked here.
 
-Pure: no I/O, no clock. Runs in a thread, because a signature takes a tenth of a millisecond.
+Pure: no I/O, no clock. A signature takes 25 µs to verify, all of a callback less than a tenth of a millisecond.
 """
 
 from collections.abc import Mapping, Sequence

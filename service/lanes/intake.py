@@ -1,6 +1,11 @@
 """One consumer a process, manual assignment, bounded queues: records flow to the lanes that are owned here.
 
 Positions come from the lane rows. A lane whose queue is full has its partitions paused; nothing is dropped.
+
+A lane takes the records of its topics in the order of their timestamps, as far as they have been read. That
+is only a courtesy, any order is right; but after an outage callbacks would else overtake the creations of
+their orders by thousands, and each would be parked and replayed. So a fetch brings little of each partition
+and something of all of them.
 """
 
 import asyncio
@@ -23,7 +28,10 @@ log = structlog.get_logger()
 # A lane's queue is filled to the first and refilled below the second: memory is bounded, the lane never idles.
 QUEUE_HIGH = 4_000
 QUEUE_LOW = 1_000
-FETCH_MAX_RECORDS = 4_000
+# Of one partition in one answer of the broker (a larger record comes alone, KIP-74), and of all together: a
+# few thousand records, which are parsed without a pause.
+PARTITION_FETCH_BYTES = 262_144
+FETCH_BYTES = 8_388_608
 # aiokafka can stop fetching after a broker's restart without a sign (aiokafka #1154): no advance for this
 # long although there is something to read, and the client is thrown away.
 STUCK_AFTER_S = 8.0
@@ -44,17 +52,34 @@ class LaneQueue:
     lane: int
     positions: list[int]
     on_lost_position: Callable[[str], None]
-    records: deque[ConsumerRecord] = field(default_factory=deque)
+    # A queue for each of INPUT_TOPICS.
+    records: list[deque[ConsumerRecord]] = field(default_factory=lambda: [deque() for _ in INPUT_TOPICS])
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     committed: list[int] | None = None
 
     def take(self, limit: int) -> list[ConsumerRecord]:
-        """Up to `limit` records, in the order in which each partition has them."""
-        records = self.records
-        taken = [records.popleft() for _ in range(min(limit, len(records)))]
-        if not records:
-            self.ready.clear()
+        """Up to `limit` records: the oldest first, but each partition's in the order in which it has them."""
+        taken: list[ConsumerRecord] = []
+        while len(taken) < limit:
+            filled = [records for records in self.records if records]
+            if not filled:
+                self.ready.clear()
+                break
+            if len(filled) == 1:
+                only = filled[0]
+                taken.extend(only.popleft() for _ in range(min(limit - len(taken), len(only))))
+            else:
+                taken.append(min(filled, key=_age).popleft())
         return taken
+
+    def waiting(self) -> int:
+        """How many records have been read and not been taken."""
+        return sum(map(len, self.records))
+
+
+def _age(records: deque[ConsumerRecord]) -> int:
+    age_ms: int = records[0].timestamp
+    return age_ms
 
 
 class Intake:
@@ -100,7 +125,9 @@ class Intake:
             await asyncio.sleep(RETRY_S)
 
     async def _read(self) -> None:
-        reader = self._consumer = consumer(self._bootstrap, self._group_id)
+        reader = self._consumer = consumer(
+            self._bootstrap, self._group_id, partition_bytes=PARTITION_FETCH_BYTES, fetch_bytes=FETCH_BYTES
+        )
         await within(reader.start(), PRODUCE_TIMEOUT_S)
         self._assign(reader)
         looked_at = committed_at = _time()
@@ -111,7 +138,7 @@ class Intake:
                 await self._changed.wait()
                 continue
             try:
-                fetched = await reader.getmany(timeout_ms=100, max_records=FETCH_MAX_RECORDS)
+                fetched = await reader.getmany(timeout_ms=100)
             except OffsetOutOfRangeError as error:
                 self._lose_positions(error)
                 continue
@@ -146,8 +173,9 @@ class Intake:
             queue = self._queues.get(partition.partition)
             if queue is None or not records:
                 continue
-            queue.records.extend(records)
-            queue.positions[INPUT_TOPICS.index(partition.topic)] = records[-1].offset + 1
+            index = INPUT_TOPICS.index(partition.topic)
+            queue.records[index].extend(records)
+            queue.positions[index] = records[-1].offset + 1
             queue.ready.set()
             self._advanced_at[partition] = _time()
 
@@ -155,10 +183,10 @@ class Intake:
         for queue in self._queues.values():
             partitions = [TopicPartition(topic, queue.lane) for topic in INPUT_TOPICS]
             paused = partitions[0] in self._paused
-            if not paused and len(queue.records) >= QUEUE_HIGH:
+            if not paused and queue.waiting() >= QUEUE_HIGH:
                 reader.pause(*partitions)
                 self._paused.update(partitions)
-            elif paused and len(queue.records) <= QUEUE_LOW:
+            elif paused and queue.waiting() <= QUEUE_LOW:
                 reader.resume(*partitions)
                 self._paused.difference_update(partitions)
                 self._advanced_at.update(dict.fromkeys(partitions, _time()))

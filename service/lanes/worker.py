@@ -7,6 +7,7 @@ supervisor closes the connection, reads the lane row again and starts a new one,
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,7 +15,6 @@ import asyncpg
 import structlog
 from aiokafka import ConsumerRecord
 
-from schemas.vocabulary import Topic
 from service.clock import DatabaseClock, Ids
 from service.kafka.partition import lane_of
 from service.lanes.batch import LaneBatch, LanePosition, Published, Started
@@ -36,6 +36,10 @@ log = structlog.get_logger()
 # Large enough to make the round trip cheap per record, small enough to commit in some tens of milliseconds.
 MAX_BATCH = 400
 MAX_TIMERS_PER_BATCH = 200
+# So few records are opened without the thread: at the most, half a millisecond of signatures.
+OPEN_INLINE = 8
+# One thread for all lanes of the process.
+_OPENER = ThreadPoolExecutor(1, "opener")
 # Orders that stay in memory: a few kilobytes each.
 CACHE_ORDERS = 20_000
 # A timer that did not move its order's next wake time must not spin.
@@ -156,10 +160,11 @@ class LaneWorker:
             self._wake.set()
 
     async def _open(self, records: Sequence[ConsumerRecord]) -> list[Opened]:
-        # Signatures release the interpreter's lock; the rest is a few microseconds a record.
-        if any(record.topic == Topic.CALLBACKS for record in records):
-            return await asyncio.to_thread(self.inbox.open_all, records)
-        return self.inbox.open_all(records)
+        # Signatures release the interpreter's lock. But a thread costs more than a few of them, and several
+        # threads starve the loop: each waits for the lock as the loop does, and keeps it for 5 ms.
+        if len(records) <= OPEN_INLINE:
+            return self.inbox.open_all(records)
+        return await asyncio.get_running_loop().run_in_executor(_OPENER, self.inbox.open_all, records)
 
     async def _one_batch(self) -> None:
         inner, self._inner = self._inner, []
