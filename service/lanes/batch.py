@@ -8,8 +8,8 @@ from aiokafka import ConsumerRecord
 
 from schemas.vocabulary import Disposition, State, Trigger
 from service.clock import Ids
+from service.lanes.fingerprints import fingerprint
 from service.lanes.inbox import Opened
-from service.lanes.intake import fingerprint
 from service.state_events import Cause, headers, state_event, to_json
 from service.store.commit import BatchRows, JournalEntry, Record
 from service.store.lanes import COUNTERS, TOPIC_INDEX, Fingerprint, fingerprints_json

@@ -17,7 +17,8 @@ from service.dispatch.dispatcher import Dispatcher
 from service.dispatch.reconciler import Reconciler
 from service.kafka import clients
 from service.lanes.batch import LanePosition, Published, Started
-from service.lanes.intake import LaneQueue, check_topics
+from service.lanes.fingerprints import check_topics
+from service.lanes.intake import LaneQueue
 from service.lanes.ports import Ports
 from service.lanes.worker import LaneHaltedError, LaneWorker
 from service.observability import HALTED
