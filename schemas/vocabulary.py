@@ -3,7 +3,16 @@
 The values are fixed: upstream services, consumers and SQL depend on them. Add, never rename.
 """
 
-from enum import StrEnum
+import enum
+
+
+class StrEnum(enum.StrEnum):
+    """A word that is its own text, also as a key.
+
+    Enum's own hash is a Python function, and several words are looked up for every event.
+    """
+
+    __hash__ = str.__hash__
 
 
 class Topic(StrEnum):
