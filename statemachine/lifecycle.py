@@ -209,7 +209,13 @@ def may_fire(order: Order, trigger: T) -> bool:
     rows = ROWS.get((order.state, trigger))
     if rows is None:
         return False
-    return any(all(getattr(order, guard)() for guard in row.conditions) for row in rows)
+    for row in rows:
+        for guard in row.conditions:
+            if not getattr(order, guard)():
+                break
+        else:
+            return True
+    return False
 
 
 def fire(order: Order, trigger: T) -> None:

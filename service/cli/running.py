@@ -88,6 +88,7 @@ def run_engine(context: typer.Context) -> None:
     async def engine() -> None:
         await wiring.engine(config).run(_say_ready)
 
+    wiring.collect_garbage_rarely()
     run_loop(engine())
 
 

@@ -59,7 +59,12 @@ async def run(world: World, signer: Signer, rates: Sequence[int], seconds: float
         for rate, count in zip(rates, counts, strict=True):
             workload = signer.workload(range(first, first + count), issue=False)
             first += count
-            results.append(_summary(world, rate, await _at_rate(world, workload.created, workload.paid, rate)))
+            try:
+                stamps = await _at_rate(world, workload.created, workload.paid, rate)
+            except TimeoutError:
+                print(f"{rate:,} events/s is more than this machine keeps up with now")
+                break
+            results.append(_summary(world, rate, stamps))
     return results
 
 

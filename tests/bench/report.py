@@ -82,7 +82,12 @@ def print_report(throughput: Sequence[Result], latency: Sequence[Latency], signa
         tables.append((THROUGHPUT, throughput_rows(throughput)))
     if latency:
         tables.append((LATENCY, latency_rows(latency)))
-    console.print(f"\n{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    load = os.getloadavg()[1]
+    # Ours is about the number of cores; more says that the machine had other work.
+    console.print(
+        f"\n{os.cpu_count()} cores, load average {load:.1f}, {platform.machine()}, Python"
+        f" {platform.python_version()}"
+    )
     for head, rows in tables:
         table = Table(*head)
         for column in table.columns[1:]:
