@@ -1,5 +1,6 @@
 """The topics: made once, and refused when their partitions disagree with the lanes."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from aiokafka import TopicPartition
@@ -10,6 +11,7 @@ from schemas.vocabulary import INPUT_TOPICS, Topic
 from service.kafka.clients import MAX_MESSAGE_BYTES, PRODUCE_TIMEOUT_S, consumer, started, within
 
 ADMIN_TIMEOUT_MS = 10_000
+MADE_POLL_S = 0.1
 
 
 class WrongTopicError(Exception):
@@ -59,8 +61,18 @@ async def create_topics(bootstrap: str, lanes: int, replication: int = 1) -> lis
                 raise WrongTopicError(f"topic {name} could not be made: {rest[0] if rest else error.__name__}")
     finally:
         await admin.close()
-    check_counts(await partition_counts(bootstrap), lanes)
+    check_counts(await _counts_with(bootstrap, missing), lanes)
     return missing
+
+
+async def _counts_with(bootstrap: str, made: Sequence[str]) -> dict[str, int]:
+    """The counts once all of these are known: a broker may tell of a topic a moment after it was made."""
+    until = asyncio.get_running_loop().time() + ADMIN_TIMEOUT_MS / 1000
+    while True:
+        found = await partition_counts(bootstrap)
+        if found.keys() >= set(made) or asyncio.get_running_loop().time() > until:
+            return found
+        await asyncio.sleep(MADE_POLL_S)
 
 
 def check_counts(found: dict[str, int], lanes: int, *, missing_is_wrong: bool = True) -> None:

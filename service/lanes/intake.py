@@ -33,7 +33,12 @@ FETCH_BYTES = 8_388_608
 # aiokafka can stop fetching after a broker's restart without a sign (aiokafka #1154): no advance for this
 # long although there is something to read, and the client is thrown away.
 STUCK_AFTER_S = 8.0
+# A client that has lost its broker says nothing and returns nothing: after so long without records it is asked
+# where the topics end, which a broker that is there answers at once.
 LOOK_EVERY_S = 2.0
+LOOK_TIMEOUT_S = 2.0
+# A broker that is slow for a moment is no reason for a new client; one that is silent so often is.
+MAX_SILENT_LOOKS = 3
 ADVISORY_COMMIT_EVERY_S = 2.0
 RETRY_S = 0.5
 
@@ -93,6 +98,7 @@ class Intake:
         # When each partition last advanced, and at which position it was then found to be behind.
         self._advanced_at: dict[TopicPartition, float] = {}
         self._behind_at: dict[TopicPartition, int] = {}
+        self._silent_looks = 0
         self._advising: asyncio.Task[None] | None = None
 
     def open(self, lane: int, positions: list[int], on_lost_position: Callable[[str], None]) -> LaneQueue:
@@ -128,6 +134,7 @@ class Intake:
         )
         await within(reader.start(), PRODUCE_TIMEOUT_S)
         self._assign(reader)
+        self._silent_looks = 0
         looked_at = committed_at = _time()
         while True:
             if self._changed.is_set():
@@ -208,29 +215,37 @@ class Intake:
             self._advising = asyncio.create_task(_commit_advisory(reader, offsets))
 
     async def _look_for_stuck(self, reader: AIOKafkaConsumer) -> None:
-        """Raises TimeoutError when a partition has not moved for long, and has something to read, twice over."""
+        """Raises when the broker does not answer, or a partition that has something to read does not move."""
         now = _time()
         quiet = [
             partition
             for partition in reader.assignment()
-            if partition not in self._paused and now - self._advanced_at.get(partition, now) >= STUCK_AFTER_S
+            if partition not in self._paused and now - self._advanced_at.get(partition, now) >= LOOK_EVERY_S
         ]
         if not quiet:
             return
-        ends = await within(reader.end_offsets(quiet), PRODUCE_TIMEOUT_S)
+        try:
+            ends = await within(reader.end_offsets(quiet), LOOK_TIMEOUT_S)
+        except UNAVAILABLE as error:
+            self._silent_looks += 1
+            if self._silent_looks >= MAX_SILENT_LOOKS:
+                raise
+            log.warning("kafka_unavailable", doing="reading input topics", error=repr(error))
+            return
+        self._silent_looks = 0
         for partition, end in ends.items():
             if partition not in reader.assignment():
                 continue
             # The client's own position: it passes over transaction markers, which are no records.
-            position = await within(reader.position(partition), PRODUCE_TIMEOUT_S)
+            position = await within(reader.position(partition), LOOK_TIMEOUT_S)
             if position >= end:
                 self._behind_at.pop(partition, None)
                 self._advanced_at[partition] = now
-            elif self._behind_at.get(partition) == position:
-                raise TimeoutError(f"{partition.topic}[{partition.partition}] has not moved for {STUCK_AFTER_S} s")
-            else:
-                # A record may have come this very moment: it has until the next look to be fetched.
+            elif self._behind_at.get(partition) != position:
+                # A record may have come this very moment: it has until a later look to be fetched.
                 self._behind_at[partition] = position
+            elif now - self._advanced_at[partition] >= STUCK_AFTER_S:
+                raise TimeoutError(f"{partition.topic}[{partition.partition}] has not moved for {STUCK_AFTER_S} s")
 
 
 async def _commit_advisory(reader: AIOKafkaConsumer, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:

@@ -136,8 +136,10 @@ class LaneSession:
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def lose_position(reason: str) -> None:
+            # Whether records were deleted or lost, or a broker has only not loaded them yet: the topics are looked
+            # at again, and halt the lane with the reason.
             if not lost.done():
-                lost.set_exception(LaneHaltedError(f"{reason}: records were deleted before they were read"))
+                lost.set_exception(LaneMovedError(reason))
 
         queue = ports.intake.open(row.lane, offsets, lose_position)
         try:

@@ -4,6 +4,7 @@ Recovery of an engine's fault is the time from the fault to the moment at which 
 commit of its new owner; that of an outage is counted from the return of the server.
 """
 
+import os
 import random
 import signal
 import time
@@ -15,8 +16,10 @@ from tests.faults.load import Load
 from tests.faults.watch import LaneNow
 from tests.faults.world import Engine, World, until
 
-RECOVERY_S = 90.0
+RECOVERY_S = 60.0
 OUTAGE_S = 30.0
+# The handover's limit, and what is left to close.
+ENDED_WITHIN_S = 25.0
 
 
 @dataclass(slots=True)
@@ -28,12 +31,18 @@ class Breaking:
     rng: random.Random
     times: int
     outage_s: float = OUTAGE_S
+    _round: int = 0
 
     def rounds(self) -> Iterator[int]:
-        """One round a fault; each lets its part of the orders begin, so that there is load throughout."""
+        """One round a fault; each lets half of its part of the orders begin, and `go_on` the other half."""
         for number in range(self.times):
-            self.load.allow((number + 1) / self.times)
+            self.load.allow((number + 0.5) / self.times)
+            self._round = number
             yield number
+
+    def go_on(self) -> None:
+        """The fault has happened: there is load after it, too, on every lane."""
+        self.load.allow((self._round + 1) / self.times)
 
     def some_time(self, least_s: float = 0.3, most_s: float = 2.5) -> None:
         time.sleep(self.rng.uniform(least_s, most_s))
@@ -75,6 +84,7 @@ def engine_killed(breaking: Breaking) -> list[float]:
         before = breaking.lanes_of(engine)
         engine.child.kill()
         since = time.monotonic()
+        breaking.go_on()
         engine = breaking.world.start_engine(wait=False)
         recoveries.append(breaking.recovery_s(before, since))
     return recoveries
@@ -92,6 +102,7 @@ def engine_frozen(breaking: Breaking) -> list[float]:
         before = breaking.lanes_of(victim)
         victim.signal(signal.SIGSTOP)
         since = time.monotonic()
+        breaking.go_on()
         try:
             recoveries.append(breaking.recovery_s(before, since))
             # Past the transactions' timeout now and then, too: then the broker has ended them by itself.
@@ -112,6 +123,7 @@ def rolling_restart(breaking: Breaking) -> list[float]:
         breaking.some_time()
         before = breaking.lanes_of(engines[number % 2])
         since = time.monotonic()
+        breaking.go_on()
         code = engines[number % 2].end()
         assert code == 0, f"an engine that was told to end ended with {code}"
         recoveries.append(breaking.recovery_s(before, since))
@@ -120,74 +132,113 @@ def rolling_restart(breaking: Breaking) -> list[float]:
     return recoveries
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A way for a server to be gone, the way back, and one of the things that an engine says meanwhile."""
+
+    go: Callable[[], object]
+    come_back: Callable[[], object]
+    says: tuple[str, ...]
+
+
+def _postgres(world: World, go: Callable[[], object]) -> Outage:
+    return Outage(go, world.postgres.start, ("lane_waits", "postgres_unavailable"))
+
+
+def _broker(world: World, go: Callable[[], object]) -> Outage:
+    return Outage(go, world.broker.start, ("kafka_unavailable", "relay_waits", "lane_waits"))
+
+
+def _broker_frozen(world: World) -> Outage:
+    """It takes connections and answers nothing, as behind a network that drops everything."""
+
+    def send(number: signal.Signals) -> Callable[[], None]:
+        return lambda: os.kill(world.broker.pid, number)
+
+    says = ("kafka_unavailable", "relay_waits", "lane_waits")
+    return Outage(send(signal.SIGSTOP), send(signal.SIGCONT), says)
+
+
 def postgres_away(breaking: Breaking) -> list[float]:
     """Postgres is stopped, and the next time killed; it comes back after the outage."""
-    postgres = breaking.world.postgres
-    return _outages(
-        breaking, [postgres.stop, postgres.kill], postgres.start, ("lane_waits", "postgres_unavailable")
-    )
+    world = breaking.world
+    return _outages(breaking, [_postgres(world, world.postgres.stop), _postgres(world, world.postgres.kill)])
 
 
 def postgres_killed(breaking: Breaking) -> list[float]:
     """SIGKILL of the postmaster; it is started again at once."""
-    postgres = breaking.world.postgres
     breaking.outage_s = 0.0
-    return _outages(breaking, [postgres.kill], postgres.start, ("lane_waits", "postgres_unavailable"))
+    return _outages(breaking, [_postgres(breaking.world, breaking.world.postgres.kill)])
 
 
 def broker_away(breaking: Breaking) -> list[float]:
-    """The broker is stopped in order, and comes back after the outage."""
-    broker = breaking.world.broker
-    return _outages(breaking, [broker.stop], broker.start, ("kafka_unavailable", "relay_waits", "lane_waits"))
+    """The broker is stopped in order, and comes back after the outage. Not for one that keeps its log in memory."""
+    return _outages(breaking, [_broker(breaking.world, breaking.world.broker.stop)])
 
 
 def broker_frozen(breaking: Breaking) -> list[float]:
-    """The broker takes connections and answers nothing, as behind a network that drops everything."""
-    broker = breaking.world.broker
-
-    def freeze(number: signal.Signals) -> Callable[[], None]:
-        return lambda: breaking.world.signal_server(broker, number)
-
-    return _outages(
-        breaking,
-        [freeze(signal.SIGSTOP)],
-        freeze(signal.SIGCONT),
-        ("kafka_unavailable", "relay_waits", "lane_waits"),
-    )
+    """The broker is there and does not answer, and wakes after the outage."""
+    return _outages(breaking, [_broker_frozen(breaking.world)])
 
 
 def broker_killed(breaking: Breaking) -> list[float]:
     """SIGKILL of the broker; it is started again at once. Not for one that keeps its log in memory."""
-    broker = breaking.world.broker
     breaking.outage_s = 0.0
-    return _outages(breaking, [broker.kill], broker.start, ())
+    return _outages(breaking, [_broker(breaking.world, breaking.world.broker.kill)])
 
 
-def _outages(
-    breaking: Breaking,
-    ways: list[Callable[[], None]],
-    come_back: Callable[[], object],
-    says: tuple[str, ...],
-) -> list[float]:
-    """The server goes in these ways in turn; two engines must wait, say so, and go on by themselves."""
+def servers_away(breaking: Breaking) -> list[float]:
+    """Postgres and the broker in turn."""
+    world = breaking.world
+    return _outages(breaking, [_postgres(world, world.postgres.kill), _broker_frozen(world)])
+
+
+def _outages(breaking: Breaking, outages: list[Outage]) -> list[float]:
+    """In turn; two engines must wait, say so, and go on by themselves."""
     engines = [breaking.world.start_engine(), breaking.world.start_engine()]
     recoveries = []
     for number in breaking.rounds():
+        outage = outages[number % len(outages)]
         breaking.settled(*engines)
         breaking.some_time()
-        said = [len(engine.said(*says)) for engine in engines]
-        before = dict(breaking.load.watch.lanes)
-        ways[number % len(ways)]()
+        said = [len(engine.said(*outage.says)) for engine in engines]
+        outage.go()
         time.sleep(breaking.outage_s)
-        come_back()
-        since = time.monotonic()
-        recoveries.append(breaking.reading_again_s(before | dict(breaking.load.watch.lanes), since))
+        before = dict(breaking.load.watch.lanes)
+        breaking.go_on()
+        outage.come_back()
+        recoveries.append(breaking.reading_again_s(before, time.monotonic()))
         for engine, lines in zip(engines, said, strict=True):
             if engine.child.returncode is not None:
                 raise ServerFailedError(
                     f"an engine ended with {engine.child.returncode}: {engine.child.log_tail()}"
                 )
-            if says and len(engine.said(*says)) == lines:
+            if breaking.outage_s and len(engine.said(*outage.says)) == lines:
                 raise ServerFailedError(f"{engine.log.stem} did not say that it waits")
     breaking.settled(*engines)
+    return recoveries
+
+
+def ended_in_outage(breaking: Breaking) -> list[float]:
+    """SIGTERM while the engine can reach nobody: it ends all the same, and in order."""
+    world = breaking.world
+    outages = [_postgres(world, world.postgres.kill), _broker_frozen(world)]
+    engine = world.start_engine()
+    recoveries = []
+    for number in breaking.rounds():
+        outage = outages[number % len(outages)]
+        breaking.settled(engine)
+        breaking.some_time()
+        outage.go()
+        breaking.some_time(0.0, breaking.outage_s)
+        code = engine.end(ENDED_WITHIN_S)
+        outage.come_back()
+        if code != 0:
+            raise ServerFailedError(f"an engine that was told to end ended with {code}: {engine.child.log_tail()}")
+        since = time.monotonic()
+        before = dict(breaking.load.watch.lanes)
+        breaking.go_on()
+        engine = world.start_engine(wait=False)
+        recoveries.append(breaking.recovery_s(before, since))
+    breaking.settled(engine)
     return recoveries

@@ -72,8 +72,6 @@ def judge(world: World, load: Load) -> Verdict:
         verdict.problems += [
             f"{engine.log.stem}: {line}" for line in engine.said("lane_failed", "lane_halted", "timer_stuck")
         ]
-        if "Traceback" in engine.log.read_text(errors="replace"):
-            verdict.problems.append(f"{engine.log.stem} wrote a traceback: {engine.child.log_tail()[-1500:]}")
     return verdict
 
 

@@ -5,6 +5,8 @@ published is published again under the same id, what cannot be read is read late
 """
 
 import asyncio
+import contextlib
+import logging
 import random
 import threading
 from collections import Counter, defaultdict
@@ -19,6 +21,7 @@ from schemas.vocabulary import Disposition, State, Topic
 from service.clock import RandomIds, SystemClock
 from service.kafka.clients import UNAVAILABLE, consumer, started
 from service.kafka.forwarder import Forwarder
+from service.kafka.partition import lane_of
 from service.state_events import rfc3339
 from service.wiring import run_loop
 from tests.faults.stories import AMOUNT_MINOR, Story
@@ -34,6 +37,8 @@ GAP_S = 0.03
 NO_NEWS_S = 5.0
 REFUND_TRIES = 40
 INSIST_S = 5.0
+TRICKLE_S = 0.3
+_OPEN = {State.CREATED, State.PAYING, State.EXPIRING, State.EXPIRED}
 
 
 class NotComeError(Exception):
@@ -54,6 +59,8 @@ class Load(threading.Thread):
 
     def __init__(self, world: World, orders: dict[str, Story], rng: random.Random) -> None:
         super().__init__(name="load", daemon=True)
+        # It tells of every refused connection of every retry.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         self.orders = orders
         self.begun = self.ended = 0
         self.failures: list[str] = []
@@ -64,6 +71,7 @@ class Load(threading.Thread):
         self._wallet_url = world.wallet_url
         self._rng = rng
         self._allowed = 0
+        self._first_of_lane: dict[int, tuple[str, dict[str, Any]]] = {}
         self._told: defaultdict[str, Told] = defaultdict(Told)
         self._positions = {
             TopicPartition(topic, lane): 0
@@ -88,12 +96,16 @@ class Load(threading.Thread):
     async def _main(self) -> None:
         self._publisher = Forwarder(self._brokers, LANES)
         async with httpx2.AsyncClient(base_url=self._wallet_url, timeout=20.0, trust_env=False) as self._wallet:
-            tasks = [asyncio.create_task(job()) for job in (self._tell_all, self._follow, self.watch.run)]
+            tasks = [
+                asyncio.create_task(job()) for job in (self._tell_all, self._trickle, self._follow, self.watch.run)
+            ]
             while not self._over.is_set():
                 await asyncio.sleep(GAP_S)
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    self.failures.append(f"the load itself failed: {ended!r}")
         await self._publisher.close()
 
     async def _tell_all(self) -> None:
@@ -104,6 +116,13 @@ class Load(threading.Thread):
                 self.begun += 1
                 stories.create_task(self._tell(order_id, story))
                 await asyncio.sleep(self._rng.uniform(0, 2 * GAP_S))
+
+    async def _trickle(self) -> None:
+        """A record for every lane now and then, whatever the orders do: so a lane that does not read shows."""
+        while True:
+            for order_id, record in list(self._first_of_lane.values()):
+                await self.publish(Topic.ORDERS, order_id, record)
+            await asyncio.sleep(TRICKLE_S)
 
     async def _tell(self, order_id: str, story: Story) -> None:
         try:
@@ -144,6 +163,8 @@ class Load(threading.Thread):
 
     async def publish(self, topic: Topic, order_id: str, record: dict[str, Any]) -> None:
         """Once, and now and then twice."""
+        if record["type"] == "order.created":
+            self._first_of_lane.setdefault(lane_of(order_id, LANES), (order_id, record))
         for _ in range(2 if self._rng.random() < TWICE else 1):
             while True:
                 try:
@@ -211,6 +232,8 @@ class _Desk:
         said = await self.load.pay({"order_str": order_str, "action": action, "force": force})
         if action == "confirm" and said["result_code"] != "9000":
             raise NotComeError(f"the buyer could not pay: {said}")
+        if action == "confirm":
+            await self._insists()
 
     async def reaches(self, *states: State) -> None:
         await self.load.until(
@@ -235,12 +258,15 @@ class _Desk:
     async def cancel(self) -> None:
         await self.send(Topic.ORDERS, "order.cancel_requested", reason="no longer wanted")
 
-    async def insists(self) -> None:
-        """Says that it is paid until that is heard: the wallet confirmed that it was closed, so nobody asks."""
+    async def _insists(self) -> None:
+        """The client says that it is paid until that is heard, as an app would that shows the order as open."""
         told = self.load._told[self.order_id]
-        while told.events[-1]["state"] == State.EXPIRED:
+        while told.events[-1]["state"] in _OPEN:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(INSIST_S):
+                    await self.load.until(self.order_id, lambda told: told.events[-1]["state"] not in _OPEN, "")
+                    return
             await self.send(Topic.ORDERS, "order.client_result", result_code="9000")
-            await asyncio.sleep(INSIST_S)
 
     async def refund(self, amount_minor: int) -> None:
         """Asks until it is taken: refused while another operation is under way."""

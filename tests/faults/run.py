@@ -48,9 +48,10 @@ FAULTS = (
     Fault(breaking.rolling_restart, 6, 600),
     Fault(breaking.postgres_away, 2, 400),
     Fault(breaking.postgres_killed, 5, 500),
-    Fault(breaking.broker_away, 2, 400),
     Fault(breaking.broker_frozen, 2, 400),
-    # The embedded broker loses what it has not written down yet when it is killed.
+    Fault(breaking.ended_in_outage, 4, 400),
+    # The embedded broker loses what it acknowledged last when it is killed, and even when it is told to end.
+    Fault(breaking.broker_away, 2, 400, ("apache",)),
     Fault(breaking.broker_killed, 5, 500, ("apache",)),
 )
 
@@ -72,13 +73,20 @@ class Result:
 
 
 def run(
-    fault: Fault, broker: str, seed: int, *, outage_s: float = breaking.OUTAGE_S, logs: Path | None = None
+    fault: Fault,
+    broker: str,
+    seed: int,
+    *,
+    outage_s: float = breaking.OUTAGE_S,
+    logs: Path | None = None,
+    durable: bool = True,
+    **settings: str,
 ) -> Result:
-    """A world of its own for one fault."""
+    """A world of its own for one fault; `settings` are the engines' PAYSTATE_… ones."""
     result = Result(broker, fault.name, fault.times)
     rng = random.Random(f"{seed} {fault.name}")
     began = time.monotonic()
-    with running_world(broker) as world:
+    with running_world(broker, durable=durable, **settings) as world:
         world.set_wallet_faults(WALLET_FAULTS)
         load = Load(world, plan(fault.orders, rng), random.Random(seed))
         load.start()

@@ -26,7 +26,6 @@ class Desk(Protocol):
     async def refund(self, amount_minor: int) -> None: ...
     async def complete(self, amount_minor: int, *, final: bool = True, number: int = 1) -> None: ...
     async def cancel(self) -> None: ...
-    async def insists(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +62,12 @@ async def _pays_late(desk: Desk) -> None:
     await desk.create("payment", pay_timeout_s=SOON_S)
     await desk.reaches(State.EXPIRED)
     await desk.buyer(force=True)
-    await desk.insists()
 
 
 async def _pays_late_and_is_taken(desk: Desk) -> None:
     await desk.create("payment", pay_timeout_s=SOON_S, late_payment="accept")
     await desk.reaches(State.EXPIRED)
     await desk.buyer(force=True)
-    await desk.insists()
 
 
 async def _is_refunded(desk: Desk) -> None:

@@ -24,7 +24,6 @@ from service.dev.apache_kafka import ApacheKafka
 from service.dev.child import Child, ServerFailedError, free_port
 from service.dev.kafka import Broker, EmbeddedKafka
 from service.dev.postgres import EmbeddedPostgres
-from service.dev.server import Server
 from service.kafka.topics import create_topics
 from service.sandbox.identity import PROFILE_FILE
 from service.store.migrate import migrate
@@ -100,6 +99,7 @@ class World:
     environment: dict[str, str]
     wallet_url: str = ""
     engines: list[Engine] = field(default_factory=list)
+    sides: list[Child] = field(default_factory=list)
 
     def start_engine(self, *, wait: bool = True) -> Engine:
         log = self.folder / f"engine-{len(self.engines)}.log"
@@ -113,10 +113,8 @@ class World:
         """The sandbox wallet or the bridge: they live as long as the world."""
         log = self.folder / f"{name}.log"
         child = self._child(log, *arguments)
+        self.sides.append(child)
         child.wait_ready(lambda: "READY" in log.read_text(errors="replace").split("\n"), READY_S)
-
-    def signal_server(self, server: Server, number: signal.Signals) -> None:
-        os.kill(server.pid, number)
 
     def paystate(self, *arguments: str) -> Any:
         """The JSON answer of a command, whether it is yes or no."""
@@ -160,6 +158,7 @@ def running_world(broker: str = "embedded", *, durable: bool = True, **settings:
         postgres = EmbeddedPostgres(folder / "postgres", durable=durable)
         kafka = BROKERS[broker](folder / "kafka")
         stack.enter_context(kafka)
+        stack.callback(_thaw, kafka)
         stack.enter_context(postgres)
         ours = {name: value for name, value in os.environ.items() if not name.startswith("PAYSTATE_")}
         environment = ours | SETTINGS | settings
@@ -169,7 +168,7 @@ def running_world(broker: str = "embedded", *, durable: bool = True, **settings:
         run_loop(migrate(postgres.dsn, LANES))
         run_loop(create_topics(kafka.bootstrap, LANES))
         world = World(folder, postgres, kafka, environment)
-        stack.callback(_end_engines, world)
+        stack.callback(_end, world)
         bridge_port, wallet_port = free_port(), free_port()
         world.wallet_url = f"http://127.0.0.1:{wallet_port}"
         notify_url = f"http://127.0.0.1:{bridge_port}/wallets/sandbox/notify"
@@ -182,11 +181,19 @@ def running_world(broker: str = "embedded", *, durable: bool = True, **settings:
         yield world
 
 
-def _end_engines(world: World) -> None:
+def _thaw(broker: Broker) -> None:
+    if broker.alive:
+        os.kill(broker.pid, signal.SIGCONT)
+
+
+def _end(world: World) -> None:
     for engine in world.engines:
         if engine.child.returncode is None:
+            # A frozen one would have to be waited for.
             engine.signal(signal.SIGCONT)
             engine.child.stop(signal.SIGTERM)
+    for side in world.sides:
+        side.stop(signal.SIGTERM)
 
 
 def until(come: Callable[[], bool], seconds: float, what: str) -> float:
