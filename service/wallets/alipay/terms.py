@@ -155,7 +155,7 @@ def _check_value(name: str, value: object, charset: str, codec: str) -> None:
         except UnicodeEncodeError as error:
             character = value[error.start]
             raise BuilderRefusedError(f"{name}: {charset} cannot hold U+{ord(character):04X}") from None
-        if _LIKE_A_PARAMETER.search(value):
+        if name != "biz_content" and _LIKE_A_PARAMETER.search(value):
             raise BuilderRefusedError(f"{name}: has something like '&name=', which a callback could be cut at")
     elif isinstance(value, Mapping):
         for inner_name, inner in value.items():
