@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from schemas.vocabulary import Kind, LatePayment
 from service.wallets.adapter import BuilderRefusedError
-from service.wallets.alipay.terms import APP_FREEZE, APP_PAY, UNFREEZE, biz_content
+from service.wallets.alipay.terms import (
+    APP_FREEZE,
+    APP_PAY,
+    CANCEL,
+    REFUND_QUERY,
+    TRADE_PAY,
+    TRADE_QUERY,
+    UNFREEZE,
+    biz_content,
+)
 from service.wallets.order_string import parse_order_string, verify_order_string
 from service.wallets.parameters import parse_wallet_time, wallet_time
 from service.wallets.signatures import SignType
@@ -144,7 +153,10 @@ def test_terms_are_checked_before_an_order_is_taken() -> None:
 
 
 PAY = {"out_trade_no": "o1", "total_amount": "1.00", "subject": "s"}
-FREEZE = {"out_order_no": "o1", "out_request_no": "r", "order_title": "t", "amount": "1", "product_code": "p"}
+FREEZE = {
+    "out_order_no": "o1", "out_request_no": "r", "order_title": "t", "amount": "1",
+    "product_code": "PRE_AUTH_ONLINE",
+}  # fmt: skip
 BAD_BIZ = [
     (APP_PAY, PAY | {"total_amount": 1.5}, "float"),
     (APP_PAY, PAY | {"total_amount": 1}, "string"),
@@ -170,7 +182,15 @@ BAD_BIZ = [
     (APP_PAY, PAY | {"body": "x" * 20_000}, "longer"),
     (APP_FREEZE, FREEZE | {"pay_timeout": "1c"}, "pay_timeout"),
     (APP_FREEZE, FREEZE | {"product_code": None}, "product_code: is required"),
+    (APP_FREEZE, FREEZE | {"product_code": "PRE_AUTH"}, "product_code: should be PRE_AUTH_ONLINE"),
+    (APP_PAY, PAY | {"product_code": "PRE_AUTH_ONLINE"}, "product_code: should be QUICK_MSECURITY_PAY"),
+    (APP_PAY, PAY | {"goods_detail": [None]}, "goods_detail: is no JSON value"),
     (UNFREEZE, {"auth_no": "a", "out_request_no": "r", "amount": "1"}, "remark: is required"),
+    (TRADE_PAY, PAY | {"auth_no": "a"}, "product_code: should be PRE_AUTH_ONLINE"),
+    (TRADE_PAY, PAY | {"auth_confirm_mode": "YES"}, "auth_confirm_mode: should be COMPLETE or NOT_COMPLETE"),
+    (TRADE_QUERY, {}, "out_trade_no or trade_no: is required"),
+    (CANCEL, {"auth_no": "a"}, "operation_id or out_request_no: is required"),
+    (REFUND_QUERY, {"out_trade_no": "o1"}, "out_request_no: is required"),
 ]
 
 
@@ -187,10 +207,11 @@ def test_business_content_leaves_out_what_is_empty() -> None:
         "timeout_express": "1c",
         "goods_detail": [{"quantity": 1}],
         "x": True,
+        "extend_params": {"sys_service_provider_id": "", "hb_fq_num": None, "food": "y"},
     }
     assert biz_content(APP_PAY, PAY | more, "GBK") == (
         '{"out_trade_no":"o1","total_amount":"1.00","subject":"s","timeout_express":"1c",'
-        '"goods_detail":[{"quantity":1}],"x":true}'
+        '"goods_detail":[{"quantity":1}],"x":true,"extend_params":{"food":"y"}}'
     )
 
 

@@ -23,6 +23,10 @@ REFUND_QUERY: Final = "alipay.trade.fastpay.refund.query"
 UNFREEZE: Final = "alipay.fund.auth.order.unfreeze"
 CANCEL: Final = "alipay.fund.auth.operation.cancel"
 DETAIL_QUERY: Final = "alipay.fund.auth.operation.detail.query"
+# What a server calls; the others are for a buyer to act on.
+SERVER_METHODS: Final = frozenset(
+    {TRADE_PAY, TRADE_QUERY, TRADE_CLOSE, REFUND, REFUND_QUERY, UNFREEZE, CANCEL, DETAIL_QUERY}
+)
 
 # The wallet prints amounts with two decimals and mostly without their currency, so only such currencies can
 # be read back from a callback.
@@ -46,6 +50,23 @@ _REQUIRED: Final = {
     TRADE_PAY: ("out_trade_no", "total_amount", "subject"),
     UNFREEZE: ("auth_no", "out_request_no", "amount", "remark"),
     REFUND: ("refund_amount",),
+    REFUND_QUERY: ("out_request_no",),
+}
+# Of each of these, one at least: what the call is about.
+_ONE_OF: Final = {
+    TRADE_QUERY: (("out_trade_no", "trade_no"),),
+    TRADE_CLOSE: (("out_trade_no", "trade_no"),),
+    REFUND: (("out_trade_no", "trade_no"),),
+    REFUND_QUERY: (("out_trade_no", "trade_no"),),
+    CANCEL: (("auth_no", "out_order_no"), ("operation_id", "out_request_no")),
+    DETAIL_QUERY: (("auth_no", "out_order_no"), ("operation_id", "out_request_no")),
+}
+# The words that a field may have.
+_WORDS: Final = {
+    (APP_PAY, "product_code"): ("QUICK_MSECURITY_PAY",),
+    (APP_FREEZE, "product_code"): ("PRE_AUTH_ONLINE",),
+    (TRADE_PAY, "auth_confirm_mode"): ("COMPLETE", "NOT_COMPLETE"),
+    (DETAIL_QUERY, "operation_type"): ("FREEZE", "UNFREEZE", "PAY"),
 }
 _NUMBERS: Final = ("out_trade_no", "out_order_no", "out_request_no")
 _AMOUNTS: Final = ("total_amount", "amount", "refund_amount")
@@ -57,6 +78,7 @@ _UNITS_S: Final = {"m": MINUTE_S, "h": 3_600, "d": 86_400}
 # cut out by someone in between as a parameter of its own, and the signature would still hold.
 _LIKE_A_PARAMETER: Final = re.compile(r"&[A-Za-z_][A-Za-z0-9_.]*=")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+_METHOD: Final = re.compile(r"[A-Za-z0-9_.]{1,128}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -78,10 +100,8 @@ def biz_content(method: str, biz: Mapping[str, Any], charset: str) -> str:
     ASCII escapes make the base string the same in every charset. Raises BuilderRefusedError for what the
     wallet would refuse, with the field's name.
     """
-    fields = {name: value for name, value in biz.items() if value is not None and value != ""}
-    for name in _REQUIRED.get(method, ()):
-        if name not in fields:
-            raise BuilderRefusedError(f"{name}: is required by {method}")
+    fields = _without_empty(biz)
+    _check_presence(method, fields)
     codec = codec_of(charset)
     for name, value in fields.items():
         _check_field(name, value, charset, codec)
@@ -89,6 +109,31 @@ def biz_content(method: str, biz: Mapping[str, Any], charset: str) -> str:
     if len(text) > MAX_BIZ_CONTENT_CHARACTERS:
         raise BuilderRefusedError(f"the business content is longer than {MAX_BIZ_CONTENT_CHARACTERS} characters")
     return text
+
+
+def _without_empty(biz: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that say something, also inside objects (`extend_params`)."""
+    return {
+        name: _without_empty(value) if isinstance(value, Mapping) else value
+        for name, value in biz.items()
+        if value is not None and value != ""
+    }
+
+
+def _check_presence(method: str, fields: Mapping[str, Any]) -> None:
+    if _METHOD.fullmatch(method) is None:
+        raise BuilderRefusedError("method: should be 1 to 128 of A-Z a-z 0-9 _ .")
+    for name in _REQUIRED.get(method, ()):
+        if name not in fields:
+            raise BuilderRefusedError(f"{name}: is required by {method}")
+    for names in _ONE_OF.get(method, ()):
+        if not any(name in fields for name in names):
+            raise BuilderRefusedError(f"{' or '.join(names)}: is required by {method}")
+    for (of, name), words in _WORDS.items():
+        if of == method and fields.get(name, words[0]) not in words:
+            raise BuilderRefusedError(f"{name}: should be {' or '.join(words)} for {method}")
+    if method == TRADE_PAY and "auth_no" in fields and fields.get("product_code") != "PRE_AUTH_ONLINE":
+        raise BuilderRefusedError("product_code: should be PRE_AUTH_ONLINE where auth_no is")
 
 
 def _check_field(name: str, value: object, charset: str, codec: str) -> None:
