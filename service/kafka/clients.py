@@ -8,6 +8,8 @@ from typing import TypeVar
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from service.kafka.patience import be_patient
+
 # The largest record that a topic takes: above the bridge's limit, below what a lane wants to hold in memory.
 MAX_MESSAGE_BYTES = 4_194_304
 # With a broker down, an idempotent send, a commit and even `stop` hang past their own timeouts.
@@ -35,7 +37,7 @@ def consumer(
     fetch_bytes: int = MAX_FETCH_BYTES,
 ) -> AIOKafkaConsumer:
     """A consumer with manual assignment: positions come from Postgres, never from the group."""
-    return AIOKafkaConsumer(
+    reader = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         group_id=group_id,
         auto_offset_reset="none",
@@ -48,6 +50,7 @@ def consumer(
         retry_backoff_ms=50,
         metadata_max_age_ms=30_000,
     )
+    return be_patient(reader)
 
 
 def idempotent_producer(bootstrap: str) -> AIOKafkaProducer:
