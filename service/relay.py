@@ -118,10 +118,14 @@ class Relay:
 
     async def _open(self, producers: list[AIOKafkaProducer]) -> None:
         # Every id is taken before the tail is read: each fences its predecessor and ends its transaction.
-        for n in range(PRODUCERS_PER_LANE):
-            producer = transactional_producer(self.bootstrap, f"{self.transactional_prefix}-lane-{self.lane}-{n}")
-            producers.append(producer)
-            await within(producer.start(), PRODUCE_TIMEOUT_S)
+        producers += [
+            transactional_producer(self.bootstrap, f"{self.transactional_prefix}-lane-{self.lane}-{n}")
+            for n in range(PRODUCERS_PER_LANE)
+        ]
+        starts = [within(producer.start(), PRODUCE_TIMEOUT_S) for producer in producers]
+        for outcome in await asyncio.gather(*starts, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _find_position(self) -> None:
         found = await last_published(self.bootstrap, self.lane)

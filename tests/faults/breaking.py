@@ -66,7 +66,14 @@ class Breaking:
         until(lambda: self.load.watch.recovered_at(before) is not None, RECOVERY_S, "the lanes have a new owner")
         recovered_at = self.load.watch.recovered_at(before)
         assert recovered_at is not None
+        self.published_again()
         return recovered_at - since
+
+    def published_again(self) -> None:
+        """Waits until consumers see something new: the next fault is to find the relay at work, too."""
+        seen = len(self.load.seen)
+        if self.load.ended < self.load.begun:
+            until(lambda: len(self.load.seen) > seen or self.load.ended == self.load.begun, RECOVERY_S, "news")
 
     def reading_again_s(self, before: dict[int, LaneNow], since: float) -> float:
         """How long after `since` every lane has read new records."""

@@ -100,6 +100,7 @@ def run(
         finally:
             load.allow(1)
             load.finish()
+            result.verdict.problems += [text for text in load.failures if text not in result.verdict.problems]
         if logs is not None:
             shutil.copytree(world.folder, logs / f"{broker}-{fault.name}", ignore=_all_but_logs, dirs_exist_ok=True)
     result.took_s = time.monotonic() - began
