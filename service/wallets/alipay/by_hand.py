@@ -89,7 +89,7 @@ class AlipayByHand:
         digest = hashlib.sha256(
             "&".join(f"{name}={given[name]}" for name in sorted(given)).encode("utf-8", "replace")
         )
-        whole = {"app_id": self.profile.app_id, "notify_id": digest.hexdigest()[:34]} | given
+        whole = {"app_id": str(self.profile.app_id), "notify_id": digest.hexdigest()[:34]} | given
         charset = self.profile.charset
         try:
             body = sign_callback(whole, self.profile.app_private_key, self.profile.sign_type, charset)
