@@ -1,12 +1,15 @@
 """The commands that make and read order strings: what they print, what they refuse, and how they end."""
 
 import html
+import time
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 
+from service.wallets.alipay.by_hand import examine_order_string
 from tests.wallets.commands import run, wallet
+from tests.wallets.vectors import named
 
 AT = "2026-01-15T10:20:30+08:00"
 PAY = {"out_trade_no": "o1", "total_amount": "500.00", "subject": "充电 50% off"}
@@ -125,6 +128,18 @@ def test_every_spelling_of_an_escaped_ampersand_is_undone(config: str, amp: str)
     assert found["problems"][-1].startswith("its signature verifies once that is undone")
 
 
+def test_an_order_string_is_found_in_the_program_that_uses_it(config: str) -> None:
+    call = f"""my.tradePay({{
+  orderStr: '{named("S01")["order_str"]}',
+  success: function(res) {{ my.alert({{ content: JSON.stringify(res) }}); }},
+}});"""
+    found = wallet(config, "parse-order-string", profile=None, stdin=call).document
+    assert (found["damage"], found["missing"]) == (["timestamp"], ["method"])
+    assert found["params"] == named("S01")["params"]
+    printed = wallet(config, "order-string", stdin=PAY).out
+    assert wallet(config, "parse-order-string", stdin=printed).document["signature"] == "verified"
+
+
 def test_the_currency_of_old_is_seen_too(config: str) -> None:
     found = wallet(config, "parse-order-string", profile=None, stdin="app_id=1¤cy=CNY").document
     assert found["damage"] == ["currency"]
@@ -183,3 +198,11 @@ def test_without_a_signature_or_anything_at_all(config: str) -> None:
 def test_a_plus_that_was_not_encoded_is_forgiven(config: str) -> None:
     text = order_str(config).replace("%2B", "+")
     assert wallet(config, "parse-order-string", stdin=text).document["signature"] == "verified"
+
+
+@pytest.mark.parametrize("unit", ["&", "'a=&", "'", "×", "&amp;", "Ã", "×" + "a" * 40, "\xff"])
+def test_no_text_takes_long_to_read(unit: str) -> None:
+    raw = b"'a=" + (unit * (1_000_000 // len(unit.encode()))).encode("latin-1" if unit == "\xff" else "utf-8")
+    began = time.thread_time()
+    assert not examine_order_string(raw, None).ok
+    assert time.thread_time() - began < 3
