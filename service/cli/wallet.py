@@ -17,7 +17,7 @@ from service.clock import SystemClock
 from service.wallets.adapter import BuilderRefusedError, RawCallback
 from service.wallets.alipay.by_hand import examine_order_string
 from service.wallets.by_hand import FieldsRefusedError, RawAnswer, SignedMessage, WalletByHand
-from service.wallets.registry import by_hand
+from service.wallets.workbench import NotByHandError, by_hand
 
 _TIME: Final[TypeAdapter[datetime]] = TypeAdapter(Time)
 _DEFAULT_PATH: Final = "/"
@@ -183,7 +183,10 @@ def _wallet(context: typer.Context, name: str) -> WalletByHand:
     if name not in profiles:
         known = ", ".join(sorted(profiles)) or "none: name a file with --config"
         raise typer.BadParameter(f"no profile is named {name!r}; there is {known}", param_hint="--profile")
-    return by_hand(name, profiles[name])
+    try:
+        return by_hand(name, profiles[name])
+    except NotByHandError as error:
+        raise typer.BadParameter(str(error), param_hint="--profile") from None
 
 
 def _moment(text: str | None, option: str) -> datetime:

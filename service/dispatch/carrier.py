@@ -61,6 +61,15 @@ class Carrier:
             )
         else:
             evidence = await asyncio.to_thread(adapter.read_answer, order, request, answer, clock.now())
+            if evidence.outcome is Outcome.UNKNOWN:
+                # Its code tells an operator whether the wallet stumbled or our configuration is wrong.
+                log.warning(
+                    "wallet_answer_says_nothing",
+                    call=request.call,
+                    order_id=order.order_id,
+                    status=answer.status,
+                    code=evidence.code,
+                )
         WALLET_CALLS.labels(request.call, evidence.outcome or "answered").inc()
         return evidence
 

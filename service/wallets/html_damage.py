@@ -57,6 +57,8 @@ _DAMAGED: Final = re.compile(
 )
 # Also escaped twice, and by number.
 _ESCAPED: Final = re.compile(r"&(?:(?:amp|#0{0,5}38|#[xX]0{0,4}26);){1,4}([A-Za-z_]{1,40})=")
+# An orderStr in quotes, as it stands in a program, on a page about one, or in JSON.
+_QUOTED: Final = re.compile(r"""(['"`])([A-Za-z_]+=[^'"`\s]*)\1""")
 # In what order to try readings of bytes that are not UTF-8. The last one reads anything.
 _OTHER_CODECS: Final = ("gbk", "cp1252", "latin-1")
 
@@ -92,6 +94,11 @@ def text_of(raw: bytes) -> str:
         return raw.decode("utf-8-sig")
     readings = list(_readings(raw))
     return next((text for text in readings if repair(text)[0].isascii()), readings[0])
+
+
+def quoted_in(text: str) -> str:
+    """The first orderStr that stands in quotes in a longer text, or the text itself where there is none."""
+    return next((match[2] for match in _QUOTED.finditer(text) if "&" in match[2]), text)
 
 
 def _readings(raw: bytes) -> Iterable[str]:

@@ -115,6 +115,8 @@ class WalletProfile(_Table):
     private_key: SecretStr
     app_cert_sn: _CertNumber | None = None
     alipay_root_cert_sn: _CertNumber | None = None
+    # Where we act for another merchant, who has granted it to us: whoever holds it acts for them.
+    app_auth_token: SecretStr | None = Field(default=None, min_length=1, max_length=128)
     late_payment: LatePayment = LatePayment.REFUND
     authorization_timeout_s: Annotated[int, Field(ge=60, le=_LONGEST_AUTHORIZATION_S)] = (
         DEFAULT_AUTHORIZATION_TIMEOUT_S

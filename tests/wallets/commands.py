@@ -5,13 +5,18 @@ import io
 import json
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.cli import main
+from service.wallets import profile
+from service.wallets.signatures import load_private_key
 from tests.wallets.vectors import KEYS, Vector
+
+_LOADED = cache(load_private_key)
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ def run(*arguments: str, stdin: bytes | str | dict[str, Any] = b"") -> Ended:
     raw = stdin.encode() if isinstance(stdin, str) else stdin
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PAYSTATE_CONFIG", raising=False)
+        # Loading a private key takes longer than all else together, and the test keys are always the same.
+        patch.setattr(profile, "load_private_key", _LOADED)
         patch.setattr(sys, "argv", ["paystate", *arguments])
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
@@ -96,3 +103,9 @@ def config_of(vector: Vector, folder: Path) -> str:
         wallet_key=f"wallet_{size}",
     )
     return str(path)
+
+
+def wallet(config: str, *arguments: str, stdin: Any = b"", profile: str | None = "mall") -> Ended:
+    """A `paystate wallet` command of a profile, with its answer in JSON."""
+    named_profile = ("--profile", profile) if profile else ()
+    return run("wallet", *arguments, *named_profile, "--config", config, "--output", "json", stdin=stdin)

@@ -191,8 +191,7 @@ def move_a_cut(rng: random.Random, genuine: Genuine) -> bytes:
 
 def splice(rng: random.Random, genuine: Genuine) -> bytes:
     """Some fields of another genuine message, with the signature of one of them."""
-    other = rng.choice(GENUINE).pairs
-    theirs = {pair.partition(b"=")[0]: pair for pair in other}
+    theirs = {pair.partition(b"=")[0]: pair for pair in rng.choice(GENUINE).pairs}
     return b"&".join(
         theirs.get(pair.partition(b"=")[0], pair) if rng.random() < 0.3 else pair for pair in genuine.pairs
     )

@@ -1,6 +1,7 @@
 """The order strings of our own orders: made, read back, and what is refused before anything is signed."""
 
 import string
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -274,3 +275,17 @@ def test_times_are_beijings() -> None:
     assert parse_wallet_time("2026-01-15 10:20:30.123") == NOW
     for text in ("", "0001-01-01 00:00:00", "2026-13-01 00:00:00", "2026-01-15 10:20:30x", "yesterday"):
         assert parse_wallet_time(text) is None
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu"])
+def test_times_are_beijings_whatever_the_zone_of_the_host(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = MALL.order_string(order())
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert wallet_time(NOW) == "2026-01-15 10:20:30"
+        assert parse_wallet_time("2026-01-15 10:20:30") == NOW
+        assert MALL.order_string(order()) == here
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -26,7 +26,7 @@ from service.wallets.by_hand import (
     RawAnswer,
     SignedMessage,
 )
-from service.wallets.html_damage import text_of
+from service.wallets.html_damage import quoted_in, text_of
 from service.wallets.order_string import ParsedOrderString, parse_order_string, repaired_verifies
 from service.wallets.parameters import BEIJING, MalformedFormError, parse_wallet_time
 from service.wallets.profile import WalletProfile
@@ -89,7 +89,7 @@ class AlipayByHand:
         digest = hashlib.sha256(
             "&".join(f"{name}={given[name]}" for name in sorted(given)).encode("utf-8", "replace")
         )
-        whole = {"app_id": self.profile.app_id, "notify_id": digest.hexdigest()[:34]} | given
+        whole = {"app_id": str(self.profile.app_id), "notify_id": digest.hexdigest()[:34]} | given
         charset = self.profile.charset
         try:
             body = sign_callback(whole, self.profile.app_private_key, self.profile.sign_type, charset)
@@ -112,8 +112,11 @@ def method_of(biz: Mapping[str, Any]) -> str:
 
 
 def examine_order_string(raw: bytes, profile: WalletProfile | None) -> ExaminedOrderString:
-    """Reads an orderStr; verifies it if there is a profile. Never raises, whatever the bytes are."""
-    parsed = parse_order_string(text_of(raw))
+    """Reads an orderStr; verifies it if there is a profile. Never raises, whatever the bytes are.
+
+    It may stand in quotes in something longer: the call of `my.tradePay`, or what `order-string` prints.
+    """
+    parsed = parse_order_string(quoted_in(text_of(raw)))
     signature, remarks = _signature(parsed, profile)
     return ExaminedOrderString(
         ok=parsed.is_whole and signature != by_hand.NOT_VERIFIED,
