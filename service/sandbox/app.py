@@ -12,11 +12,16 @@ from fastapi.responses import HTMLResponse
 from service.clock import Clock, SystemClock
 from service.http.serving import listen, serve
 from service.sandbox import control, gateway
-from service.sandbox.callbacks import RESEND_AFTER_S, Callbacks
+from service.sandbox.callbacks import RESEND_AFTER_S, Callbacks, Voice
+from service.sandbox.desk import Desk
 from service.sandbox.faults import Dice
 from service.sandbox.identity import Identity, fresh_identity, kept_identity, last_port, write_profile
 from service.sandbox.ledger import Ledger
+from service.sandbox.plus import gateway as plus_gateway
+from service.sandbox.plus.dialect import DIALECT
+from service.sandbox.plus.voice import PlusVoice
 from service.sandbox.severing import SeverableProtocol
+from service.sandbox.voice import AlipayVoice
 
 LEDGER_FILE: Final = "ledger.sqlite"
 
@@ -24,14 +29,15 @@ PAGE: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>paystate sandbox wallet</title>
 <style>body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}</style>
 <h1>The sandbox wallet</h1>
-<p>It speaks the Alipay OpenAPI dialect with its own keys and its own ledger. No money is real here.</p>
+<p>It speaks Alipay's OpenAPI and Alipay+ with its own keys and one ledger. No money is real here.</p>
 <ul>
 <li><a href="/sandbox/ledger">The ledger</a>: what happened to the money</li>
 <li><a href="/sandbox/faults">The faults</a>: what goes wrong at the moment</li>
-<li><a href="/sandbox/paystate.toml">The profile</a> for <code>--config</code>, with play keys</li>
+<li><a href="/sandbox/paystate.toml">The profiles</a> for <code>--config</code>, with play keys</li>
 <li><a href="/docs">All calls</a></li>
 </ul>
-<p>The gateway is <code>POST /gateway.do</code>. A buyer pays with <code>POST /sandbox/pay</code>.</p>
+<p>The gateways are <code>POST /gateway.do</code> and <code>POST /ams/api/v1/payments/…</code>.
+A buyer pays with <code>POST /sandbox/pay</code>.</p>
 </html>
 """
 
@@ -45,7 +51,8 @@ def create_app(
 ) -> FastAPI:
     """The wallet over HTTP. Must be made inside the loop that serves it; closes the ledger when it ends."""
     dice = Dice(rng)
-    callbacks = Callbacks(identity, clock, dice, resend_after_s)
+    voices: dict[str, Voice] = {"alipay": AlipayVoice(identity), DIALECT: PlusVoice(identity)}
+    callbacks = Callbacks(voices, clock, dice, resend_after_s)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -55,7 +62,9 @@ def create_app(
 
     app = FastAPI(title="paystate sandbox wallet", lifespan=lifespan)
     app.state.callbacks = callbacks
-    app.include_router(gateway.routes(gateway.Gateway(identity, ledger, callbacks, clock, dice), identity.charset))
+    desk = Desk(ledger, callbacks, clock, dice)
+    app.include_router(gateway.routes(gateway.Gateway(identity, desk, dice), identity.charset))
+    app.include_router(plus_gateway.routes(plus_gateway.PlusGateway(identity, desk, clock)))
     app.include_router(control.routes(control.Control(identity, ledger, callbacks, clock, dice)))
 
     @app.get("/", include_in_schema=False)

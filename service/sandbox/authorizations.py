@@ -9,7 +9,7 @@ from datetime import datetime
 from schemas.identifiers import InvalidOrderIdError, order_id_of
 from schemas.money import to_decimal
 from service.sandbox import trades
-from service.sandbox.calls import BUYER_ID, BUYER_LOGON_ID, Call, Done, Notice
+from service.sandbox.calls import BUYER_ID, BUYER_LOGON_ID, Call, Done, Event, Notice
 from service.sandbox.dialect import Fields, RefusedError, amount_of, optional, required, wallet_time
 from service.sandbox.ledger import Arrival, AuthOperationRow, Ledger, OrderRow, TradeRow
 
@@ -179,7 +179,16 @@ def notice(order: OrderRow, row: AuthOperationRow, url: str = "") -> Notice:
         "fund_amount": to_decimal(row.amount_minor, order.currency),
         "credit_amount": to_decimal(0, order.currency),
     }
-    return Notice(order.order_id, url or order.notify_url, told)
+    event = Event(
+        "payment" if row.kind == "FREEZE" else "release",
+        order.request_no,
+        order.wallet_no,
+        row.out_request_no,
+        row.amount_minor,
+        order.currency,
+        row.at,
+    )
+    return Notice(order.order_id, url or order.notify_url, told, event, order.dialect)
 
 
 def _take(ledger: Ledger, order: OrderRow, call: Call, amount_minor: int, now: datetime) -> TradeRow:

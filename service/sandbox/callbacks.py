@@ -1,18 +1,18 @@
 """Signs callbacks and sends them until they are taken, or are lost as the faults will have it."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 import httpx2
 import structlog
 
 from service.clock import Clock
 from service.sandbox.calls import Notice
-from service.sandbox.dialect import Fields, base_string, encode_form, wallet_time
 from service.sandbox.faults import Dice
-from service.sandbox.identity import Identity
-from service.wallets.signatures import sign
 
 log = structlog.get_logger()
 
@@ -22,7 +22,6 @@ CALLBACK_TIMEOUT_S = 10.0
 # Bounds memory when the receiver is down: what is beyond is lost, as everything is after a day.
 MAX_WAITING = 20_000
 MAX_SENDING = 64
-SUCCESS = b"success"
 
 
 class Fate(StrEnum):
@@ -43,14 +42,34 @@ class Plan:
     wait_s: float
 
 
+class Voice(Protocol):
+    """How a dialect tells of something."""
+
+    def default_url(self) -> str:
+        """Where a callback goes whose order string named no address."""
+        ...
+
+    def signed(self, notice: Notice, url: str, number: int, now: datetime) -> tuple[bytes, dict[str, str]]:
+        """Body and headers. `number` is the notice's own, the same over its resends."""
+        ...
+
+    def is_taken(self, status: int, body: bytes) -> bool:
+        """Whether the merchant's answer says that it need not be sent again."""
+        ...
+
+
 class Callbacks:
     """The callbacks under way. Kept in memory only: a restart loses them, and the merchant has to ask."""
 
     def __init__(
-        self, identity: Identity, clock: Clock, dice: Dice, resend_after_s: tuple[float, ...] = RESEND_AFTER_S
+        self,
+        voices: Mapping[str, Voice],
+        clock: Clock,
+        dice: Dice,
+        resend_after_s: tuple[float, ...] = RESEND_AFTER_S,
     ) -> None:
-        self._identity = identity
-        self._key = identity.wallet_private_key
+        """`voices` by dialect."""
+        self._voices = voices
         self._clock = clock
         self._dice = dice
         self._resend_after_s = resend_after_s
@@ -100,7 +119,7 @@ class Callbacks:
 
     async def _deliver(self, notice: Notice, number: int, plan: Plan) -> None:
         await asyncio.sleep(plan.wait_s)
-        url = notice.url or self._identity.notify_url
+        url = notice.url or self._voices[notice.dialect].default_url()
         for wait_s in (*self._resend_after_s, None):
             if await self._taken(notice, url, number):
                 break
@@ -112,31 +131,13 @@ class Callbacks:
             await self._deliver(notice, number, replace(plan, repeated=False, wait_s=self._dice.delay_s() / 4))
 
     async def _taken(self, notice: Notice, url: str, number: int) -> bool:
+        voice = self._voices[notice.dialect]
         async with self._slots:
-            body = await self._signed(notice.fields, number)
-            content_type = f"application/x-www-form-urlencoded; charset={self._identity.charset}"
+            # The time of sending is signed, so each resend is signed anew.
+            body, headers = await asyncio.to_thread(voice.signed, notice, url, number, self._clock.now())
             try:
-                reply = await self._client.post(url, content=body, headers={"content-type": content_type})
+                reply = await self._client.post(url, content=body, headers=headers)
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
                 log.info("sandbox_callback_not_taken", order_id=notice.order_id, error=repr(error))
                 return False
-        return reply.content == SUCCESS
-
-    async def _signed(self, fields: Fields, number: int) -> bytes:
-        """The form. The time of sending is in it, so each resend is signed anew, under the same notify_id."""
-        identity = self._identity
-        now = wallet_time(self._clock.now())
-        about_seller = "seller_id" if "trade_status" in fields else "payee_user_id"
-        params = fields | {
-            "notify_id": f"{fields['gmt_create'][:10].replace('-', '')}00222{number:021d}",
-            "notify_time": now,
-            "app_id": identity.app_id,
-            "auth_app_id": identity.app_id,
-            about_seller: identity.seller_id,
-            "charset": identity.charset,
-            "version": "1.0",
-        }
-        message = base_string(params).encode(identity.charset)
-        # Signed without sign_type (V1), which then travels beside the signature.
-        signature = await asyncio.to_thread(sign, self._key, message, identity.sign_type)
-        return encode_form(params | {"sign_type": identity.sign_type.value, "sign": signature}, identity.charset)
+        return voice.is_taken(reply.status_code, reply.content)

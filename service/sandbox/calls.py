@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from schemas.money import InvalidMoneyError, exponent
 from schemas.strict_json import MalformedRecordError, loads_object
@@ -33,19 +33,41 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """What a callback tells, in no dialect's words: a payment, capture, release or refund that was made.
+
+    `payment_no` is the merchant's number of the payment (of a freeze, that of its request), `wallet_no` ours;
+    `request_no` is that of the movement. `at` is Beijing's time, as the ledger has it.
+    """
+
+    kind: str
+    payment_no: str
+    wallet_no: str
+    request_no: str
+    amount_minor: int
+    currency: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """A callback to make. `url` is empty where the profile's is meant."""
+    """A callback to make, as the dialect of its order has it. `url` is empty where the profile's is meant.
+
+    `fields` are Alipay's; other dialects make theirs from the event.
+    """
 
     order_id: str
     url: str
     fields: Fields
+    event: Event
+    dialect: str
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """A call carried out: the answer's fields beside code and msg, and the callbacks it gives rise to."""
 
-    fields: Fields
+    fields: dict[str, Any]
     notices: tuple[Notice, ...] = field(default=())
 
 
@@ -61,6 +83,7 @@ class Terms:
     title: str
     notify_url: str
     deadline: datetime
+    dialect: str = "alipay"
 
 
 def read_terms(params: Mapping[str, str]) -> Terms:

@@ -39,11 +39,12 @@ def look_at(ledger: Ledger, terms: Terms, now: datetime, *, force: bool = False)
     order = ledger.order(terms.order_id)
     if order is not None:
         trades.expire_if_due(ledger, order, now)
-        if (order.kind, order.request_no, order.currency, order.amount_minor) != (
+        if (order.kind, order.request_no, order.currency, order.amount_minor, order.dialect) != (
             terms.kind,
             terms.request_no,
             terms.currency,
             terms.amount_minor,
+            terms.dialect,
         ):
             raise RefusedError("ACQ.CONTEXT_INCONSISTENT", "this number is that of an order on other terms")
         return order
@@ -66,6 +67,7 @@ def _open(ledger: Ledger, terms: Terms, now: datetime) -> OrderRow:
         wallet_no=f"{day}22001473{n:012d}" if terms.kind == "payment" else f"{day}10002001{n:012d}",
         deadline=wallet_time(terms.deadline),
         opened_at=wallet_time(now),
+        dialect=terms.dialect,
     )
     ledger.put(order)
     if terms.kind == "payment":

@@ -16,6 +16,7 @@ from service.sandbox.dialect import MalformedError, RefusedError, base_string, d
 from service.sandbox.faults import Dice, Faults
 from service.sandbox.identity import Identity, profile_toml
 from service.sandbox.ledger import Ledger
+from service.sandbox.plus import cashier as plus_cashier
 from service.wallets.signatures import verify
 
 # An order string is about a kilobyte.
@@ -56,8 +57,13 @@ class Control:
         self._app_key = identity.app_public_key
 
     def read(self, order_str: str) -> Terms:
-        """The terms of an order string of this app; raises MalformedError. Slow enough for a thread."""
+        """The terms of an order string of this merchant, in either dialect. Slow enough for a thread.
+
+        Raises MalformedError.
+        """
         params = decode_form(order_str.encode())
+        if plus_cashier.is_plus(params):
+            return plus_cashier.read_order_string(params, self._app_key, self.identity.client_id)
         if params.get("app_id") != self.identity.app_id:
             raise MalformedError("the order string is not of this app")
         if params.get("sign_type") != self.identity.sign_type.value:
@@ -87,7 +93,7 @@ class Control:
             self.callbacks.send(notice, number, wish.callback)
         return {"result_code": CANCELLED if wish.action == "cancel" else PAID, "order_id": terms.order_id}
 
-    def release(self, order_id: str) -> dict[str, str]:
+    def release(self, order_id: str) -> dict[str, Any]:
         """The wallet gives back unasked. Raises RefusedError."""
         with self.ledger.transaction():
             done = authorizations.release_by_wallet(self.ledger, order_id, self.clock.now())

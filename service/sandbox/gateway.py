@@ -1,23 +1,17 @@
 """`POST /gateway.do`: verified calls in, signed answers out, and the faults that befall them."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
 
 from fastapi import APIRouter, Request, Response
 
 from schemas.strict_json import MalformedRecordError, loads_object
-from service.clock import Clock
 from service.http.bodies import BodyRefusedError, read_body
 from service.sandbox import authorizations, trades
-from service.sandbox.callbacks import Callbacks
-from service.sandbox.calls import Call, Done
+from service.sandbox.calls import Call
+from service.sandbox.desk import Desk, LostAnswerError, Method
 from service.sandbox.dialect import (
     Fields,
     MalformedError,
-    RefusedError,
     answer_text,
     base_string,
     decode_form,
@@ -25,28 +19,11 @@ from service.sandbox.dialect import (
 )
 from service.sandbox.faults import Dice
 from service.sandbox.identity import Identity
-from service.sandbox.ledger import Arrival, Ledger
 from service.sandbox.severing import SeveredResponse
 from service.wallets.signatures import sign, verify
 
 MAX_CALL_BYTES = 65_536
 CALL_DEADLINE_S = 10.0
-
-
-class Act(Protocol):
-    """One method of the gateway; see `trades` for its shape."""
-
-    def __call__(self, ledger: Ledger, call: Call, now: datetime, *, again: bool) -> Done:
-        """Carries the call out; raises RefusedError."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """What carries a method out, and how its requests are told apart; None for a question."""
-
-    act: Act
-    arrival: Callable[[Ledger, Call], Arrival] | None = None
 
 
 METHODS = {
@@ -81,13 +58,11 @@ def error(sub_code: str, why: str) -> Fields:
 class Gateway:
     """The gateway of one merchant's app."""
 
-    def __init__(self, identity: Identity, ledger: Ledger, callbacks: Callbacks, clock: Clock, dice: Dice) -> None:
+    def __init__(self, identity: Identity, desk: Desk, dice: Dice) -> None:
         self._identity = identity
         self._app_key = identity.app_public_key
         self._wallet_key = identity.wallet_private_key
-        self._ledger = ledger
-        self._callbacks = callbacks
-        self._clock = clock
+        self._desk = desk
         self._dice = dice
 
     async def receive(self, query: bytes, body: bytes) -> str:
@@ -102,8 +77,7 @@ class Gateway:
             return await self._signed("error_response", refused)
         name = params["method"]
         fields = self._carry_out(METHODS[name], Call(biz, params.get("notify_url", "")))
-        if self._dice.hit(self._dice.faults.lose_answers):
-            raise LostAnswerError(name, late_s=self._dice.delay_s() if self._dice.even() else 0.0)
+        self._desk.may_lose_the_answer(name)
         return await self._signed(name.replace(".", "_") + "_response", fields)
 
     def _refuse(self, params: Fields) -> Fields | None:
@@ -120,50 +94,22 @@ class Gateway:
         return None
 
     def _carry_out(self, method: Method, call: Call) -> Fields:
-        failing = self._dice.hit(self._dice.faults.fail_calls)
-        carried_out = not failing or self._dice.even()
-        try:
-            with self._ledger.transaction():
-                done, numbers = self._act(method, call, carried_out=carried_out)
-        except RefusedError as refusal:
-            fields: Fields = {
+        came = self._desk.carry_out(method, call)
+        if came.fails:
+            return UNKNOWN if self._dice.even() else SYSTEM_ERROR
+        if came.refusal is not None:
+            return {
                 "code": "40004",
                 "msg": "Business Failed",
-                "sub_code": refusal.sub_code,
-                "sub_msg": refusal.why,
+                "sub_code": came.refusal.sub_code,
+                "sub_msg": came.refusal.why,
             }
-        else:
-            fields = {"code": "10000", "msg": "Success"} | done.fields
-            # Only now: the ledger has it, so a callback tells of nothing that a crash could undo.
-            for notice, number in zip(done.notices, numbers, strict=True):
-                self._callbacks.send(notice, number)
-        if failing:
-            return UNKNOWN if self._dice.even() else SYSTEM_ERROR
-        return fields
-
-    def _act(self, method: Method, call: Call, *, carried_out: bool) -> tuple[Done, list[int]]:
-        arrival = method.arrival(self._ledger, call) if method.arrival else None
-        # Counted whatever becomes of it.
-        again = self._ledger.arrive(arrival) if arrival else False
-        if not carried_out:
-            return Done({}), []
-        done = method.act(self._ledger, call, self._clock.now(), again=again)
-        if arrival is not None and not again:
-            self._ledger.carried_out(arrival)
-        return done, [self._ledger.next_number() for _ in done.notices]
+        return {"code": "10000", "msg": "Success"} | came.fields
 
     async def _signed(self, node: str, fields: Fields) -> str:
         text = node_text(fields)
         signature = await asyncio.to_thread(sign, self._wallet_key, text.encode(), self._identity.sign_type)
         return answer_text(node, text, signature)
-
-
-class LostAnswerError(Exception):
-    """The call has been carried out; its answer is to be lost, after `late_s` seconds."""
-
-    def __init__(self, call: str, late_s: float) -> None:
-        super().__init__(call)
-        self.late_s = late_s
 
 
 def routes(gateway: Gateway, charset: str) -> APIRouter:

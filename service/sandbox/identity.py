@@ -4,6 +4,7 @@ import json
 import os
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ from service.wallets.signatures import SignType, load_private_key
 
 APP_ID: Final = "2021000000000001"
 SELLER_ID: Final = "2088202224929664"
+CLIENT_ID: Final = "SANDBOX_5Y0566SG25J004124"
+# All that comes before /payments, at Antom and here.
+PLUS_PREFIX: Final = "/ams/api/v1"
 KEY_BITS: Final = 2048
 DEFAULT_NOTIFY_URL: Final = "http://127.0.0.1:8000/wallets/sandbox/notify"
 PROFILE_FILE: Final = "paystate.toml"
@@ -29,18 +33,24 @@ class Identity:
     notify_url: str = DEFAULT_NOTIFY_URL
     app_id: str = APP_ID
     seller_id: str = SELLER_ID
+    client_id: str = CLIENT_ID
     charset: str = "utf-8"
     sign_type: SignType = SignType.RSA2
 
     @property
+    def plus_notify_url(self) -> str:
+        """Where the callbacks of Alipay+ go: to the bridge's other profile, or where the others go."""
+        return self.notify_url.replace("/sandbox/", "/sandbox_plus/")
+
+    @property
     def app_public_key(self) -> rsa.RSAPublicKey:
         """What the merchant's messages are verified with."""
-        return load_private_key(self.app_private_pem).public_key()
+        return _loaded(self.app_private_pem).public_key()
 
     @property
     def wallet_private_key(self) -> rsa.RSAPrivateKey:
         """What this wallet signs with."""
-        return load_private_key(self.wallet_private_pem)
+        return _loaded(self.wallet_private_pem)
 
     @property
     def wallet_public_pem(self) -> str:
@@ -49,6 +59,12 @@ class Identity:
         return public.public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         ).decode()
+
+
+@lru_cache(maxsize=8)
+def _loaded(pem: str) -> rsa.RSAPrivateKey:
+    """Loading proves the primes, which takes a tenth of a second; each dialect asks for the keys anew."""
+    return load_private_key(pem)
 
 
 def fresh_identity(notify_url: str | None = None) -> Identity:
@@ -65,26 +81,38 @@ def kept_identity(folder: Path, notify_url: str | None = None) -> Identity:
 
 
 def profile_toml(identity: Identity, url: str) -> str:
-    """The file for `--config`: the profile `sandbox`, whole in itself."""
-    values = {
-        "dialect": "alipay",
-        "app_id": identity.app_id,
-        "seller_id": identity.seller_id,
-        "gateway_url": f"{url}/gateway.do",
-        "notify_url": identity.notify_url,
-        "sign_type": identity.sign_type.value,
-        "charset": identity.charset,
-        "private_key": _one_line(identity.app_private_pem),
+    """The file for `--config`: the profiles `sandbox` and `sandbox_plus`, whole in themselves."""
+    profiles = {
+        "sandbox": {
+            "dialect": "alipay",
+            "app_id": identity.app_id,
+            "seller_id": identity.seller_id,
+            "gateway_url": f"{url}/gateway.do",
+            "notify_url": identity.notify_url,
+            "sign_type": identity.sign_type.value,
+            "charset": identity.charset,
+        },
+        "sandbox_plus": {
+            "dialect": "alipay_plus",
+            "client_id": identity.client_id,
+            "gateway_url": f"{url}{PLUS_PREFIX}",
+            "notify_url": identity.plus_notify_url,
+            "release_call": "void",
+        },
     }
     lines = [
-        "# The sandbox wallet's profile. `paystate sandbox` writes it anew at every start.",
+        "# The sandbox wallet's profiles, one a dialect. `paystate sandbox` writes them anew at every start.",
         "# The keys are play keys; no real wallet knows them.",
-        "[profiles.sandbox]",
-        # A JSON string is a TOML basic string.
-        *(f"{name} = {json.dumps(value)}" for name, value in values.items()),
-        "[[profiles.sandbox.wallet_keys]]",
-        f"public_key = {json.dumps(_one_line(identity.wallet_public_pem))}",
     ]
+    for name, values in profiles.items():
+        lines += [
+            f"[profiles.{name}]",
+            # A JSON string is a TOML basic string.
+            *(f"{field} = {json.dumps(value)}" for field, value in values.items()),
+            f"private_key = {json.dumps(_one_line(identity.app_private_pem))}",
+            f"[[profiles.{name}.wallet_keys]]",
+            f"public_key = {json.dumps(_one_line(identity.wallet_public_pem))}",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -12,41 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from service.sandbox.dialect import RefusedError
-
-SCHEMA = """
-create table if not exists orders (
-    order_id text primary key, kind text not null, currency text not null, amount_minor integer not null,
-    title text not null, notify_url text not null, request_no text not null, wallet_no text not null unique,
-    deadline text not null, opened_at text not null, closed integer not null,
-    frozen_minor integer not null, taken_minor integer not null,
-    released_minor integer not null, refunded_minor integer not null,
-    check (taken_minor + released_minor <= max(frozen_minor, amount_minor)),
-    check (refunded_minor <= taken_minor)
-) without rowid;
-create table if not exists trades (
-    out_trade_no text primary key, trade_no text not null unique, order_id text not null,
-    amount_minor integer not null, status text not null, refunded_minor integer not null,
-    paid_at text not null, notify_url text not null,
-    check (refunded_minor <= amount_minor)
-) without rowid;
-create table if not exists auth_operations (
-    order_id text not null, out_request_no text not null, operation_id text not null, kind text not null,
-    amount_minor integer not null, status text not null, at text not null,
-    primary key (order_id, out_request_no)
-) without rowid;
-create table if not exists refunds (
-    out_trade_no text not null, out_request_no text not null, amount_minor integer not null, at text not null,
-    primary key (out_trade_no, out_request_no)
-) without rowid;
-create table if not exists requests (
-    order_id text not null, kind text not null, request_no text not null, amount_minor integer not null,
-    parameters text not null, times_seen integer not null, done integer not null,
-    primary key (kind, request_no)
-) without rowid;
-create index if not exists requests_of_order on requests (order_id);
-create table if not exists numbers (only integer primary key check (only = 1), last integer not null);
-insert or ignore into numbers values (1, 0);
-"""
+from service.sandbox.schema import prepare
 
 
 @dataclass(slots=True)
@@ -70,6 +36,8 @@ class OrderRow:
     taken_minor: int = 0
     released_minor: int = 0
     refunded_minor: int = 0
+    # That of the order string which the buyer brought; its callbacks are in it, too.
+    dialect: str = "alipay"
 
     @property
     def held_minor(self) -> int:
@@ -139,7 +107,7 @@ class Ledger:
         self._db.execute("pragma journal_mode = wal")
         # A killed process loses nothing; only a power cut could take the last calls of this play wallet.
         self._db.execute("pragma synchronous = normal")
-        self._db.executescript(SCHEMA)
+        prepare(self._db)
 
     def close(self) -> None:
         """Closes the file."""
@@ -230,6 +198,22 @@ class Ledger:
             RefundRow, "refunds", "out_trade_no = ? and out_request_no = ?", out_trade_no, out_request_no
         )
 
+    def trades_of(self, order_id: str) -> list[TradeRow]:
+        """The trades of an order, the oldest first: one of a payment, one a capture of an authorization."""
+        return self._all(TradeRow, "trades", "order_id = ? order by trade_no", order_id)
+
+    def movements_of(self, order_id: str) -> list[AuthOperationRow]:
+        """The movements of an authorization, the oldest first."""
+        return self._all(AuthOperationRow, "auth_operations", "order_id = ? order by operation_id", order_id)
+
+    def refunds_under(self, out_request_no: str) -> list[RefundRow]:
+        """What went back under a number, of whatever trades."""
+        return self._all(RefundRow, "refunds", "out_request_no = ?", out_request_no)
+
+    def refunds_of(self, out_trade_no: str) -> list[RefundRow]:
+        """What went back of a trade."""
+        return self._all(RefundRow, "refunds", "out_trade_no = ? order by at, out_request_no", out_trade_no)
+
     def put(self, row: OrderRow | TradeRow | AuthOperationRow | RefundRow) -> None:
         """Writes the row, new or changed."""
         table = {
@@ -260,8 +244,13 @@ class Ledger:
         return found + [_untouched(order) | {"requests": seen} for order, seen in sorted(requests.items())]
 
     def _one(self, cls: type[Row], table: str, where: str, *given: str) -> Row | None:
-        row = self._db.execute(f"select * from {table} where {where}", given).fetchone()  # noqa: S608
-        return None if row is None else cls(**{field.name: row[field.name] for field in fields(cls)})
+        found = self._all(cls, table, where, *given)
+        return found[0] if found else None
+
+    def _all(self, cls: type[Row], table: str, where: str, *given: str) -> list[Row]:
+        names = [field.name for field in fields(cls)]
+        rows = self._db.execute(f"select * from {table} where {where}", given).fetchall()  # noqa: S608
+        return [cls(**{name: row[name] for name in names}) for row in rows]
 
 
 TOTALS = ("frozen_minor", "taken_minor", "released_minor", "refunded_minor")

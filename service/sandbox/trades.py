@@ -6,7 +6,7 @@ Called inside a ledger transaction. `again` means that this very request was car
 from datetime import datetime
 
 from schemas.money import to_decimal
-from service.sandbox.calls import BUYER_ID, BUYER_LOGON_ID, Call, Done, Notice
+from service.sandbox.calls import BUYER_ID, BUYER_LOGON_ID, Call, Done, Event, Notice
 from service.sandbox.dialect import (
     Fields,
     RefusedError,
@@ -58,18 +58,9 @@ def refund(ledger: Ledger, call: Call, now: datetime, *, again: bool) -> Done:
     order, trade = _find(ledger, call, now)
     amount_minor = amount_of(call.biz, "refund_amount", order.currency)
     request_no = optional(call.biz, "out_request_no") or trade.out_trade_no
+    row = RefundRow(trade.out_trade_no, request_no, amount_minor, wallet_time(now))
     if not again:
-        if not trade.paid_at:
-            raise RefusedError("ACQ.TRADE_STATUS_ERROR", f"the trade is {trade.status}")
-        if amount_minor > trade.amount_minor - trade.refunded_minor:
-            raise RefusedError("ACQ.REASON_TRADE_REFUND_FEE_ERR", "more than is left of the trade")
-        trade.refunded_minor += amount_minor
-        order.refunded_minor += amount_minor
-        if trade.refunded_minor == trade.amount_minor:
-            trade.status = CLOSED
-        ledger.put(trade)
-        ledger.put(order)
-        ledger.put(RefundRow(trade.out_trade_no, request_no, amount_minor, wallet_time(now)))
+        give_back(ledger, order, trade, row)
     answer = _buyer() | _numbers(trade)
     answer |= {
         "fund_change": "N" if again else "Y",
@@ -78,8 +69,22 @@ def refund(ledger: Ledger, call: Call, now: datetime, *, again: bool) -> Done:
         "send_back_fee": to_decimal(amount_minor, order.currency),
         "gmt_refund_pay": wallet_time(now),
     }
-    told = () if again else (notice(order, trade, {"out_biz_no": request_no, "gmt_refund": wallet_time(now)}),)
-    return Done(answer, told)
+    return Done(answer, () if again else (notice(order, trade, row),))
+
+
+def give_back(ledger: Ledger, order: OrderRow, trade: TradeRow, row: RefundRow) -> None:
+    """Books a refund; raises RefusedError."""
+    if not trade.paid_at:
+        raise RefusedError("ACQ.TRADE_STATUS_ERROR", f"the trade is {trade.status}")
+    if row.amount_minor > trade.amount_minor - trade.refunded_minor:
+        raise RefusedError("ACQ.REASON_TRADE_REFUND_FEE_ERR", "more than is left of the trade")
+    trade.refunded_minor += row.amount_minor
+    order.refunded_minor += row.amount_minor
+    if trade.refunded_minor == trade.amount_minor:
+        trade.status = CLOSED
+    ledger.put(trade)
+    ledger.put(order)
+    ledger.put(row)
 
 
 def refund_query(ledger: Ledger, call: Call, now: datetime, *, again: bool) -> Done:  # noqa: ARG001
@@ -125,8 +130,8 @@ def expire_if_due(ledger: Ledger, order: OrderRow, now: datetime) -> None:
         ledger.put(trade)
 
 
-def notice(order: OrderRow, trade: TradeRow, more: Fields | None = None) -> Notice:
-    """The callback trade_status_sync."""
+def notice(order: OrderRow, trade: TradeRow, refund: RefundRow | None = None) -> Notice:
+    """The callback trade_status_sync: of a payment or a capture, or of a refund of one."""
     total = to_decimal(trade.amount_minor, order.currency)
     told = _numbers(trade) | {
         "notify_type": "trade_status_sync",
@@ -142,7 +147,19 @@ def notice(order: OrderRow, trade: TradeRow, more: Fields | None = None) -> Noti
     }
     if trade.refunded_minor:
         told["refund_fee"] = to_decimal(trade.refunded_minor, order.currency)
-    return Notice(order.order_id, trade.notify_url, told | (more or {}))
+    if refund is not None:
+        told |= {"out_biz_no": refund.out_request_no, "gmt_refund": refund.at}
+    return Notice(order.order_id, trade.notify_url, told, _event(order, trade, refund), order.dialect)
+
+
+def _event(order: OrderRow, trade: TradeRow, refund: RefundRow | None) -> Event:
+    payment_no = order.request_no or order.order_id
+    if refund is not None:
+        kind, request_no, amount_minor, at = "refund", refund.out_request_no, refund.amount_minor, refund.at
+    else:
+        kind = "payment" if order.kind == "payment" else "capture"
+        request_no, amount_minor, at = trade.out_trade_no, trade.amount_minor, trade.paid_at
+    return Event(kind, payment_no, order.wallet_no, request_no, amount_minor, order.currency, at)
 
 
 def _named(ledger: Ledger, call: Call) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from schemas.vocabulary import LatePayment
+from service.wallets import dialects
 from service.wallets.signatures import MAX_KEY_CHARACTERS, SignType, load_private_key, load_public_key
 
 # The name stands in URLs (`/wallets/<name>/notify`) and in records, whose field takes 64 characters.
@@ -57,6 +58,11 @@ def _bare_url(text: str) -> str:
     if urlsplit(_url(text)).query:
         raise ValueError("should have no query: each call brings its own")
     return text
+
+
+def _dialect(name: str) -> str:
+    dialects.find(name)
+    return name
 
 
 _Number = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -102,11 +108,10 @@ class WalletKey(_Table):
 class WalletProfile(_Table):
     """One `[profiles.<name>]` of the configuration; see the contracts for the fields."""
 
-    # Add the next dialect here, and its adapter to the registry.
-    dialect: Literal["alipay"]
-    app_id: _Number
+    dialect: Annotated[str, AfterValidator(_dialect)]
+    # Each dialect has ids of its own; those of another are taken, so that a file can hold them all.
+    app_id: _Number | None = None
     seller_id: _Number | None = None
-    # Belongs to another dialect; taken, so that a file can hold the ids of both.
     client_id: _Number | None = None
     gateway_url: Annotated[_Url, AfterValidator(_bare_url)]
     notify_url: Annotated[_Url, AfterValidator(_url)]
@@ -121,8 +126,28 @@ class WalletProfile(_Table):
     authorization_timeout_s: Annotated[int, Field(ge=60, le=_LONGEST_AUTHORIZATION_S)] = (
         DEFAULT_AUTHORIZATION_TIMEOUT_S
     )
+    # How alipay_plus gives back what is held: `void` on mini program platforms, `cancel` at Antom.
+    release_call: Literal["void", "cancel"] = "void"
+    # For the adapters that other packages bring: what the fields above have no place for.
+    # Not shown anywhere: nobody here knows which of them are secrets.
+    options: Annotated[dict[str, str | int | bool], Field(max_length=64)] = Field(
+        default_factory=dict, exclude=True, repr=False
+    )
     wallet_keys: Annotated[tuple[WalletKey, ...], Field(min_length=1, max_length=MAX_WALLET_KEYS)]
     _rsa: RSAPrivateKey = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _check_dialect(self) -> Self:
+        if self.dialect == dialects.ALIPAY and self.app_id is None:
+            raise ValueError("app_id: the dialect alipay needs it")
+        if self.dialect == dialects.ALIPAY_PLUS:
+            if self.client_id is None:
+                raise ValueError("client_id: the dialect alipay_plus needs it")
+            if self.sign_type is not SignType.RSA2 or self.charset != "utf-8":
+                raise ValueError(
+                    "sign_type and charset: alipay_plus always signs RSA256 over utf-8; leave them out"
+                )
+        return self
 
     @model_validator(mode="after")
     def _load(self) -> Self:

@@ -1,15 +1,17 @@
-"""Which adapter speaks which dialect."""
+"""Builds the adapter of each profile. Which adapter speaks which dialect is said in `dialects`."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
+from service.wallets import dialects
 from service.wallets.adapter import WalletAdapter
-from service.wallets.alipay.adapter import AlipayAdapter
 from service.wallets.profile import WalletProfile
-
-_ADAPTERS: Final[dict[str, Callable[[str, WalletProfile], WalletAdapter]]] = {"alipay": AlipayAdapter}
 
 
 def build_adapters(profiles: Mapping[str, WalletProfile]) -> dict[str, WalletAdapter]:
     """An adapter for each profile, by its name."""
-    return {name: _ADAPTERS[profile.dialect](name, profile) for name, profile in profiles.items()}
+    return {name: _build(name, profile) for name, profile in profiles.items()}
+
+
+def _build(name: str, profile: WalletProfile) -> WalletAdapter:
+    make: Callable[[str, WalletProfile], WalletAdapter] = dialects.find(profile.dialect).load()
+    return make(name, profile)

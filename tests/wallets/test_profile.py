@@ -77,6 +77,7 @@ def test_a_key_in_the_table_itself() -> None:
 MISTAKES = [
     ({"dialect": "wechat"}, "dialect"),
     ({"app_id": ""}, "app_id"),
+    ({"app_id": None}, "app_id"),
     ({"app_id": 2018112803019836}, "app_id"),
     ({"gateway_url": "ftp://x/y"}, "gateway_url"),
     ({"gateway_url": "https://x/y?a=b"}, "gateway_url"),

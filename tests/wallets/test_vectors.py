@@ -1,4 +1,7 @@
-"""Each vector of the Alipay dialect, as its `accept`, `outcome` and `expect_builder_rejects_input` say."""
+"""Each vector of the Alipay dialect, as its `accept`, `outcome` and `expect_builder_rejects_input` say.
+
+Those of Alipay+ are in a file of their own.
+"""
 
 import hashlib
 import json

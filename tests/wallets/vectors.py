@@ -16,7 +16,7 @@ from service.wallets.signatures import load_private_key, load_public_key
 
 FOLDER = Path(__file__).parent / "vectors"
 KEYS = FOLDER / "keys"
-FILES = ("seed", "alipay_sdk_node", "alipay_sdk_python", "python_alipay_sdk")
+FILES = ("seed", "alipay_sdk_node", "alipay_sdk_python", "python_alipay_sdk", "global_open_sdk")
 NOW = datetime(2026, 1, 15, 2, 20, 30, tzinfo=UTC)
 NOTIFY_URL = "https://m.example.com/notify/alipay"
 

@@ -14,6 +14,7 @@ from service.wallets.alipay import answer_facts, callback_facts, calls, terms
 from service.wallets.alipay.answer import UnbelievableError, read_node
 from service.wallets.alipay.callback import verify_callback
 from service.wallets.profile import WalletProfile
+from service.wallets.question import Question
 from statemachine.inputs import OrderCreated, WalletEvidence
 from statemachine.order import Operation, Order
 from statemachine.requests import order_from
@@ -87,7 +88,7 @@ class AlipayAdapter:
         self, order: Order, request: WalletRequest, answer: WalletAnswer, now: datetime
     ) -> WalletEvidence:
         """See WalletAdapter."""
-        asked = answer_facts.Question(order, request, now)
+        asked = Question(order, request, now)
         if answer.status != _OK:
             return asked.unknown(f"HTTP {answer.status}")
         try:

@@ -4,14 +4,12 @@ Source: the response tables of each method. A 10000 only says that the call was 
 is not a payment, and a refund query that succeeded is not a refund.
 """
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Final
 
 from schemas.identifiers import request_number
 from schemas.money import InvalidMoneyError, from_decimal
 from schemas.vocabulary import OperationKind, Outcome
-from service.wallets.adapter import WalletRequest
 from service.wallets.alipay import terms
 from service.wallets.alipay.answer import Node
 from service.wallets.alipay.codes import Verdict, verdict
@@ -22,38 +20,8 @@ from service.wallets.alipay.movements import (
     trade_outcome,
     trade_standing,
 )
-from statemachine.inputs import EvidenceSource, Trade, WalletEvidence
-from statemachine.order import Order
-
-
-class NotAnAnswerError(ValueError):
-    """Genuine, but it does not answer what was asked; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What was asked, of which order, and when the answer came."""
-
-    order: Order
-    request: WalletRequest
-    at: datetime
-
-    def evidence(self, code: str = "", outcome: Outcome | None = None) -> WalletEvidence:
-        """Evidence that says nothing yet, in the name of what was asked."""
-        operation = self.request.operation
-        return WalletEvidence(
-            event_id=None,
-            occurred_at=self.at,
-            source=EvidenceSource.QUERY if self.request.is_query else EvidenceSource.REPLY,
-            order_id=self.order.order_id,
-            request_no=operation.id if operation else None,
-            outcome=outcome,
-            code=code,
-        )
-
-    def unknown(self, code: str) -> WalletEvidence:
-        """The fourth answer: we do not know."""
-        return self.evidence(code, Outcome.UNKNOWN)
+from service.wallets.question import NotAnAnswerError, Question
+from statemachine.inputs import Trade, WalletEvidence
 
 
 def evidence_of(asked: Question, node: Node) -> WalletEvidence:

@@ -48,7 +48,7 @@ def common_parameters(
     """The parameters that every message of ours has, in the order of the wallet's own SDK."""
     return {
         "timestamp": wallet_time(at),
-        "app_id": profile.app_id,
+        "app_id": profile.app_id or "",
         "method": method,
         "charset": profile.charset,
         "format": "json",
