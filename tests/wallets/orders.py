@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -102,12 +103,16 @@ def called_back(
     return RawCallback("POST", "/wallets/mall/notify", {}, body, NOW)
 
 
+@cache
+def _signature(text: str) -> str:
+    return sign(private_key("wallet_rsa2048"), text.encode(), SignType.RSA2)
+
+
 def answered(
     method: str, node: dict[str, Any] | str, *, signed: bool = True, name: str | None = None
 ) -> WalletAnswer:
     """The gateway's answer to a method."""
     text = node if isinstance(node, str) else json.dumps(node)
     member = name or method.replace(".", "_") + "_response"
-    signature = sign(private_key("wallet_rsa2048"), text.encode(), SignType.RSA2)
-    end = f',"sign":"{signature}"' if signed else ""
+    end = f',"sign":"{_signature(text)}"' if signed else ""
     return WalletAnswer(200, {}, f'{{"{member}":{text}{end}}}'.encode())

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.vocabulary import Kind, Outcome
-from service.wallets.adapter import WalletAnswer
+from service.wallets.adapter import WalletAnswer, WalletRequest
 from service.wallets.alipay.adapter import AlipayAdapter
 from statemachine.inputs import EvidenceSource, Trade, WalletEvidence
 from statemachine.order import Operation, Order
@@ -21,10 +21,15 @@ def read(
     about: Order, operation: Operation | None, node: Any, *, query: bool, mall: AlipayAdapter = MALL
 ) -> WalletEvidence:
     ask: Any = mall.query_request if query else mall.operation_request
-    request = ask(about, operation, NOW)
+    return heard(about, operation, ask(about, operation, NOW), node, mall=mall)
+
+
+def heard(
+    about: Order, operation: Operation | None, request: WalletRequest, node: Any, *, mall: AlipayAdapter = MALL
+) -> WalletEvidence:
     answer = node if isinstance(node, WalletAnswer) else answered(request.call, node)
     evidence = mall.read_answer(about, request, answer, NOW)
-    assert evidence.source is (EvidenceSource.QUERY if query else EvidenceSource.REPLY)
+    assert evidence.source is (EvidenceSource.QUERY if request.is_query else EvidenceSource.REPLY)
     assert (evidence.event_id, evidence.order_id, evidence.occurred_at) == (None, "o1", NOW)
     assert evidence.request_no == (operation.id if operation else None)
     return evidence

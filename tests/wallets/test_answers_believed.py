@@ -11,7 +11,7 @@ from service.wallets.adapter import WalletAnswer
 from service.wallets.alipay.adapter import AlipayAdapter
 from statemachine.inputs import Trade
 from tests.wallets.orders import CAPTURE, REFUND, answered
-from tests.wallets.test_answers import CAPTURED, FREEZE, MALL, PAYMENT, PREAUTH, TRADE, asked, read
+from tests.wallets.test_answers import CAPTURED, FREEZE, MALL, PAYMENT, PREAUTH, TRADE, asked, heard, read
 from tests.wallets.vectors import NOW, adapter
 
 METHOD = "alipay.trade.query"
@@ -97,6 +97,12 @@ def test_a_changed_byte_is_never_another_fact(at: int, byte: int, cut: bool) -> 
     assert trade_said(changed) in (None, Trade.PAID)
 
 
+QUESTIONS = [
+    (about, operation, MALL.query_request(about, operation, NOW))
+    for about, operation in ((PAYMENT, None), (PREAUTH, None), (PREAUTH, CAPTURE), (PAYMENT, REFUND))
+]
+
+
 @given(
     st.recursive(
         st.none() | st.text(max_size=5) | st.floats() | st.integers(),
@@ -105,7 +111,7 @@ def test_a_changed_byte_is_never_another_fact(at: int, byte: int, cut: bool) -> 
     st.sampled_from(["code", "trade_status", "total_amount", "refund_fee", "out_trade_no", "sub_code"]),
 )
 def test_any_genuine_node_is_read(value: Any, name: str) -> None:
-    for about, operation in ((PAYMENT, None), (PREAUTH, None), (PREAUTH, CAPTURE), (PAYMENT, REFUND)):
+    for question in QUESTIONS:
         for node in (PAID, FREEZE, CAPTURED):
-            asked(about, operation, node | {name: value})
-            asked(about, operation, node | {"amount": value, "status": value})
+            heard(*question, node | {name: value})
+            heard(*question, node | {"amount": value, "status": value})
