@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.vocabulary import Outcome
@@ -68,6 +68,8 @@ def test_what_a_gateway_may_send_instead() -> None:
         answered(METHOD, text[:-1] + ',"trade_status":"TRADE_CLOSED"}').body,
         answered(METHOD, '{"code":"10000","x":NaN}').body,
         answered(METHOD, "[1]").body,
+        answered(METHOD, text[:-1] + ',"subject":"\\u0000"}').body,
+        answered(METHOD, text[:-1] + ',"lines":[{"\\ud800":1}]}').body,
         answered(METHOD, '"text"').body,
         b'{"x":"' + b"x" * 300_000 + b'"}',
     ]  # fmt: skip
@@ -103,6 +105,8 @@ QUESTIONS = [
 ]
 
 
+# Twenty-four signatures an example: on a busy machine that is longer than an example may usually take.
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.text(max_size=5) | st.floats() | st.integers(),

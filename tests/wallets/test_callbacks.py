@@ -183,6 +183,7 @@ NOT_UNDERSTOOD = [
     (trade_callback(refund_fee="1e2"), "refund_fee"),
     (trade_callback(notify_id=""), "notify_id"),
     (trade_callback(notify_id="n" * 129), "notify_id"),
+    (trade_callback(trade_no="t\0"), "NUL"),
     (freeze_callback(status="MAYBE"), "status"),
     (freeze_callback(out_order_no=""), "out_order_no"),
     (release_callback(status="MAYBE"), "status"),

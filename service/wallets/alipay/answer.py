@@ -19,6 +19,7 @@ MAX_ANSWER_BYTES: Final = 262_144
 _MAX_MEMBERS: Final = 16
 _ERROR_NODE: Final = "error_response"
 _BLANKS: Final = " \t\r\n"
+_NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -80,6 +81,8 @@ def read_node(body: bytes, method: str, profile: WalletProfile, at: datetime) ->
         raise UnbelievableError("unsigned", _code_of(node))
     if not _is_signed(raw, node, signature, profile, at):
         raise UnbelievableError("its signature does not verify", _code_of(node))
+    if not _is_text_throughout(node):
+        raise UnbelievableError("it holds a NUL or half a character, which no database takes", _code_of(node))
     return Node(node)
 
 
@@ -103,6 +106,15 @@ def _means(text: str) -> object:
         return _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _is_text_throughout(value: object) -> bool:
+    """Whether every string in it can be stored. JSON's escapes can write what is no text."""
+    if isinstance(value, dict):
+        return all(_is_text_throughout(each) for each in (*value, *value.values()))
+    if isinstance(value, list):
+        return all(_is_text_throughout(each) for each in value)
+    return not isinstance(value, str) or not _NO_TEXT.search(value)
 
 
 def _code_of(node: Mapping[str, Any]) -> str:

@@ -56,7 +56,7 @@ def verify_callback(body: bytes, profile: WalletProfile, at: datetime) -> dict[s
     if form.text.get("sign_type", profile.sign_type.value) != profile.sign_type.value:
         raise CallbackRefusedError(f"its sign_type is not {profile.sign_type}, which the profile says")
     _check_signature(form, profile, at)
-    _check_cuts(form.text)
+    _check_values(form.text)
     _check_addressee(form.text, profile)
     return {name: value for name, value in form.text.items() if value}
 
@@ -99,8 +99,10 @@ def _readings(form: Form) -> Iterator[bytes]:
             yield form.base_string(without=without, keep_empty=True)
 
 
-def _check_cuts(text: Mapping[str, str]) -> None:
+def _check_values(text: Mapping[str, str]) -> None:
     for name, value in text.items():
+        if "\0" in value:
+            raise CallbackRefusedError(f"there is a NUL character in {name[:40]}, which no database takes")
         if "&" in value and _HIDDEN.search(value):
             raise CallbackRefusedError(f"another field hides in the value of {name[:40]}")
 
