@@ -9,7 +9,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI, Request
 
-from service.http import guarding
+from service.http import guarding, problems
+from service.http.bodies import read_body
 from service.http.guarding import GuardedProtocol
 from tests.sandbox.merchant import running
 
@@ -28,10 +29,11 @@ class Impatient(GuardedProtocol):
 @asynccontextmanager
 async def impatient() -> AsyncIterator[tuple[str, int]]:
     app = FastAPI()
+    problems.install(app)
 
     @app.post("/echo")
     async def echo(request: Request) -> int:
-        return len(await request.body())
+        return len(await read_body(request, 10_000_000, 60))
 
     @app.post("/early")
     async def early() -> str:
@@ -64,6 +66,8 @@ class Slow:
                         if not await reader.read(65_536):
                             break
                 except TimeoutError:
+                    if writer.is_closing():
+                        break
                     writer.write(self.drip)
         except OSError:
             pass
