@@ -25,10 +25,9 @@ class _OrderEvent(Record):
     occurred_at: Time
 
 
-class OrderCreatedEvent(_OrderEvent):
-    """A new order, with its terms."""
+class OrderTerms(Record):
+    """What an order is about, fixed for ever when it is made."""
 
-    type: Literal["order.created"]
     kind: Kind
     amount_minor: PositiveMinor
     currency: Currency
@@ -45,6 +44,12 @@ class OrderCreatedEvent(_OrderEvent):
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_METADATA_ENTRIES)] = Field(
         default_factory=dict, description="Carried into every state event of the order."
     )
+
+
+class OrderCreatedEvent(OrderTerms, _OrderEvent):
+    """A new order, with its terms."""
+
+    type: Literal["order.created"]
 
 
 class OrderIssueRequested(_OrderEvent):

@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         default=0, description="Where `paystate run` shows its Prometheus metrics, on loopback; 0 is nowhere."
     )
+    api_keys_on_loopback: bool = Field(
+        default=False,
+        description="Ask callers on this machine for an API key too, as when a proxy here stands in front.",
+    )
     profiles: dict[str, Any] = Field(default_factory=dict, description="The wallet profiles, by name.")
 
     @classmethod

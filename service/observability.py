@@ -16,6 +16,12 @@ HALTED = Gauge("paystate_lane_halted", "1 for a lane that has stopped until a pe
 OWNED = Gauge("paystate_lanes_owned", "Lanes that this worker owns.")
 PUBLISHED = Counter("paystate_state_events_published", "State events published.", ["lane"])
 WALLET_CALLS = Counter("paystate_wallet_calls", "Calls of a wallet, by what came of them.", ["call", "outcome"])
+HTTP_REQUESTS = Histogram(
+    "paystate_http_request_seconds",
+    "Time until a request of the order API is answered.",
+    ["method", "path", "status"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
 
 
 def set_up_logging(level: str = "info", *, colours: bool | None = None) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import gc
 import os
 import socket
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import uuid_utils
 
@@ -21,14 +22,22 @@ from service.kafka.topics import check_counts, partition_counts
 from service.lanes.inbox import Inbox
 from service.lanes.intake import Intake
 from service.lanes.ports import Ports
+from service.store import api_keys
 from service.store.connection import Database
+from service.store.following import OrderRows
+from service.store.idempotency import IdempotencyKeys
+from service.wallets.adapter import WalletAdapter
 from service.wallets.registry import build_adapters
 from statemachine.decision import Policy
+
+if TYPE_CHECKING:
+    from service.http.order_api import OrderApi
 
 T = TypeVar("T")
 
 # Net allocations before the young are looked through, and how many such looks before each of the older ages.
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
+OWNER = "paystate_owner"
 
 
 def worker_name() -> str:
@@ -39,6 +48,11 @@ def worker_name() -> str:
 def database(config: Config) -> Database:
     """The database, in the service's role."""
     return Database(config.settings.postgres_dsn, config.settings.postgres_role or None)
+
+
+def owned_database(config: Config) -> Database:
+    """The database, in the role that owns the schema: for what services may not do."""
+    return Database(config.settings.postgres_dsn, OWNER)
 
 
 def engine(config: Config) -> Engine:
@@ -66,17 +80,42 @@ def engine(config: Config) -> Engine:
 async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[], None]) -> None:
     """Runs what others reach over HTTP, until SIGTERM or SIGINT."""
     # An engine has no need of them, and they take a third of a second.
-    from service.http.bridge import create_app  # noqa: PLC0415
+    from service.http.app import create_app  # noqa: PLC0415
+    from service.http.bridge import Bridge  # noqa: PLC0415
+    from service.http.callers import Callers  # noqa: PLC0415
     from service.http.serving import serve  # noqa: PLC0415
 
     settings = config.settings
     lanes = await _lanes_of_topics(settings.kafka_bootstrap)
+    adapters = build_adapters(config.profiles)
     publisher = Forwarder(settings.kafka_bootstrap, lanes)
-    app = create_app(build_adapters(config.profiles), publisher.publish, SystemClock().now)
+    opened = database(config)
+    api = _order_api(opened, lanes, adapters, publisher)
+    callers = Callers(partial(api_keys.owner_of, opened), keys_on_loopback=settings.api_keys_on_loopback)
+    app = create_app(Bridge(adapters, publisher.publish, SystemClock().now), api, callers)
     try:
-        await serve(app, bound, on_ready)
+        await serve(app, bound, on_ready, on_stop=api.streams.end)
     finally:
         await publisher.close()
+        await opened.close()
+
+
+def _order_api(
+    opened: Database, lanes: int, adapters: Mapping[str, WalletAdapter], publisher: Forwarder
+) -> "OrderApi":
+    from service.http.event_stream import EventStreams  # noqa: PLC0415
+    from service.http.order_api import OrderApi  # noqa: PLC0415
+    from service.http.ordering import Ordering  # noqa: PLC0415
+
+    rows = OrderRows(opened, lanes)
+    return OrderApi(
+        database=opened,
+        ordering=Ordering(rows, adapters, publisher.publish, Inbox(adapters).refusal),
+        keys=IdempotencyKeys(opened, lanes),
+        streams=EventStreams(rows),
+        now=SystemClock().now,
+        new_id=RandomIds().uuid7,
+    )
 
 
 async def _lanes_of_topics(bootstrap: str) -> int:

@@ -22,6 +22,11 @@ def is_seen(order: Order, source: str, identity: str) -> bool:
     return source + identity in order.seen
 
 
+def creation_of(order: Order) -> str:
+    """The id of the event that made the order: the first that it took, and upstream's are never forgotten."""
+    return order.seen[0].removeprefix(EVENT)
+
+
 def is_full(order: Order) -> bool:
     """Whether upstream has sent as much about one order as it may."""
     return (

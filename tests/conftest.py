@@ -76,3 +76,7 @@ def _execute(dsn: str, statement: str) -> None:
     # In a thread of its own: anyio's event loop may be running in this one.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, execute()).result()
+
+
+# At the end, because they need what is above; here, so that one world serves the tests of all folders.
+from tests.world import paystate, shop, world  # noqa: E402, F401

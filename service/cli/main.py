@@ -10,7 +10,7 @@ import typer
 from aiokafka.errors import KafkaError
 from typer.exceptions import TyperException
 
-from service.cli import artifacts, events, looking, running, wallet
+from service.cli import artifacts, events, keys, looking, running, wallet
 from service.cli.context import Globals, NoError, Output
 from service.config import ConfigError
 from service.dev.child import ServerFailedError
@@ -46,6 +46,7 @@ running.add_to(app)
 events.add_to(app)
 looking.add_to(app)
 wallet.add_to(app)
+keys.add_to(app)
 artifacts.add_to(app)
 
 # As a shell has it for a process that SIGINT ended.

@@ -97,7 +97,7 @@ def serve(
     port: Annotated[int, typer.Option(help="Where to listen; 0 is any free port.", metavar="P")] = BRIDGE_PORT,
     host: Annotated[str, typer.Option(help="On which address.")] = "127.0.0.1",
 ) -> None:
-    """Run the webhook bridge: POST /wallets/<profile>/notify puts callbacks on `wallet.callbacks`."""
+    """Run what others reach over HTTP: the webhook bridge (/wallets/<profile>/notify) and the order API (/docs)."""
     config = settings(context)
     bound = _listen(port, host)
     print(f"http://{host}:{bound.getsockname()[1]}", flush=True)

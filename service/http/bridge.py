@@ -13,6 +13,7 @@ from typing import Final
 import orjson
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from schemas.vocabulary import Topic
 from schemas.wallet_callbacks import MAX_CALLBACK_BODY_BYTES, MAX_CALLBACK_HEADERS, WalletCallbackRecord
@@ -27,11 +28,12 @@ PUBLISH_DEADLINE_S: Final = 8.0
 MAX_PATH: Final = 2048
 # Anything but the success answer makes a wallet come again; Alipay's examples say this.
 FAILURE_ANSWER: Final = b"fail"
+FAILURES: Final = (400, 404, 408, 413, 503)
 # No wallet signs these, and they may hold a proxy's secrets, which have no place on a topic.
 DROPPED_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
-Publish = Callable[[str, str, bytes, list[tuple[str, bytes]]], Awaitable[None]]
+Publish = Callable[[str, str, bytes, list[tuple[str, bytes]]], Awaitable[object]]
 
 
 class Bridge:
@@ -96,7 +98,15 @@ def routes(bridge: Bridge) -> APIRouter:
     """The bridge's address, for an application that has others too."""
     router = APIRouter()
 
-    @router.post("/wallets/{profile}/notify", summary="A wallet's callback")
+    @router.post(
+        "/wallets/{profile}/notify",
+        summary="A wallet's callback",
+        response_class=PlainTextResponse,
+        responses={
+            200: {"description": "It is durable, or says nothing of an order: in the wallet's own words."},
+            **{status: {"description": "It is to come again, or is not believed."} for status in FAILURES},
+        },
+    )
     async def notify(profile: str, request: Request) -> Response:
         return await bridge.receive(profile, request)
 

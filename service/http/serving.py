@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.http.guarding import GuardedProtocol
+
 # Longer than clients keep idle connections, so that they are the ones to close them: the other way round
 # a request can meet a connection that is just going away.
 KEEP_ALIVE_S = 75
@@ -16,9 +18,12 @@ GRACE_S = 3
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_ready: Callable[[], None], on_stop: Callable[[], None] | None
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn; and says so."""
@@ -29,6 +34,8 @@ class _Server(uvicorn.Server):
     def stop(self) -> None:
         """Ends in good order, soon."""
         self.should_exit = True
+        if self._on_stop is not None:
+            self._on_stop()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -53,15 +60,17 @@ async def serve(
     on_ready: Callable[[], None],
     *,
     handle_signals: bool = True,
-    protocol: type[asyncio.Protocol] | None = None,
+    protocol: type[asyncio.Protocol] = GuardedProtocol,
+    on_stop: Callable[[], None] | None = None,
 ) -> None:
     """Until cancellation, or SIGTERM or SIGINT with `handle_signals`.
 
-    `on_ready` is called once requests are taken; what it raises ends the server.
+    `on_ready` is called once requests are taken; what it raises ends the server. `on_stop` is called when the
+    server is to stop, before it waits for the requests under way.
     """
     config = uvicorn.Config(
         app,
-        http=protocol or "auto",
+        http=protocol,
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -72,7 +81,7 @@ async def serve(
         proxy_headers=False,
         server_header=False,
     )
-    server = _Server(config, on_ready)
+    server = _Server(config, on_ready, on_stop)
     signals = (signal.SIGTERM, signal.SIGINT) if handle_signals else ()
     loop = asyncio.get_running_loop()
     for number in signals:

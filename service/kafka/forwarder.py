@@ -24,9 +24,9 @@ class Forwarder:
 
     async def publish(
         self, topic: str, order_id: str, value: bytes, headers: Sequence[tuple[str, bytes]] = ()
-    ) -> None:
-        """Publishes a record, keyed by its order. Returns when all replicas have it."""
-        await self._send(topic, order_id.encode(), value, lane_of(order_id, self._lanes), headers)
+    ) -> int:
+        """Publishes a record, keyed by its order; answers its offset. Returns when all replicas have it."""
+        return await self._send(topic, order_id.encode(), value, lane_of(order_id, self._lanes), headers)
 
     async def _send(
         self,
@@ -35,10 +35,10 @@ class Forwarder:
         value: bytes | None,
         partition: int,
         headers: Sequence[tuple[str, bytes]],
-    ) -> None:
+    ) -> int:
         producer = await self._ready()
         try:
-            await within(
+            sent = await within(
                 producer.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers)),
                 PRODUCE_TIMEOUT_S,
             )
@@ -48,6 +48,7 @@ class Forwarder:
                 self._producer = None
                 await abandon(producer)
             raise
+        return int(sent.offset)
 
     async def _ready(self) -> AIOKafkaProducer:
         async with self._starting:

@@ -73,6 +73,10 @@ class Inbox:
             opened.dead = _in_words(error)
         return opened
 
+    def refusal(self, topic: Topic, order_id: str, value: bytes) -> str | None:
+        """Why a lane would make this record a dead letter; None when it would take it."""
+        return self.open(_unsent(topic, order_id, value)).dead
+
     def _open_order_event(self, opened: Opened, raw: bytes) -> None:
         loads_object(raw)
         event = ORDER_EVENT.validate_json(raw)
@@ -141,6 +145,12 @@ class Inbox:
         if adapter is None:
             raise RefusedError(f"no wallet profile is named {profile!r} in the configuration")
         return adapter
+
+
+def _unsent(topic: Topic, order_id: str, value: bytes) -> ConsumerRecord:
+    """A record as it will be read, before it has a place."""
+    key = order_id.encode()
+    return ConsumerRecord(topic, 0, 0, 0, 0, key, value, None, len(key), len(value), [])
 
 
 def _request(event: OrderEvent) -> inputs.Input:

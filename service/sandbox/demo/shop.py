@@ -1,10 +1,11 @@
-"""The merchant's side of the demo: publishes order events, and follows what paystate says of each order."""
+"""The merchant's side of the demo: makes orders, over HTTP or by publishing, and follows what becomes of them."""
 
 import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import httpx2
@@ -35,12 +36,22 @@ class Shop:
     world: World
     publisher: Forwarder
     wallet: httpx2.AsyncClient
+    api: httpx2.AsyncClient
     clock: Clock
     ids: Ids
     on_event: Callable[[dict[str, Any]], None]
     events: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     order_strings: dict[str, str] = field(default_factory=dict)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def order(self, order_id: str, kind: str, amount_minor: int, subject: str, **terms: Any) -> str:  # noqa: ANN401
+        """Makes an order through `POST /v1/orders`, as a mini program's server does; answers its orderStr."""
+        body = {"order_id": order_id, "kind": kind, "amount_minor": amount_minor, "subject": subject, **terms}
+        answer = await self.api.post("/v1/orders", json={"currency": CURRENCY, "profile": PROFILE, **body})
+        made = answer.json()
+        if answer.status_code != HTTPStatus.CREATED or made["order_str"] is None:
+            raise NotSettledError(f"POST /v1/orders answered {answer.status_code}: {answer.text[:300]}")
+        return str(made["order_str"])
 
     async def create(self, order_id: str, kind: str, amount_minor: int, subject: str, **terms: Any) -> str:  # noqa: ANN401
         """Publishes `order.created`; answers the orderStr that paystate signed."""
@@ -153,8 +164,11 @@ async def open_shop(
     """A shop that follows its orders while the context lasts."""
     settings = world.config.settings
     publisher = Forwarder(settings.kafka_bootstrap, settings.lanes)
-    async with httpx2.AsyncClient(base_url=world.wallet_url, timeout=10.0, trust_env=False) as wallet:
-        shop = Shop(world, publisher, wallet, clock, ids, on_event)
+    async with (
+        httpx2.AsyncClient(base_url=world.wallet_url, timeout=10.0, trust_env=False) as wallet,
+        httpx2.AsyncClient(base_url=world.bridge_url, timeout=15.0, trust_env=False) as api,
+    ):
+        shop = Shop(world, publisher, wallet, api, clock, ids, on_event)
         following = asyncio.create_task(shop.follow())
         try:
             yield shop

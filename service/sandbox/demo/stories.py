@@ -24,7 +24,7 @@ class Story:
 
 
 async def _pays(shop: Shop, order_id: str) -> None:
-    order_str = await shop.create(order_id, "payment", MUG_MINOR, "A mug")
+    order_str = await shop.order(order_id, "payment", MUG_MINOR, "A mug")
     await shop.buyer_confirms(order_str)
     await shop.state(order_id, State.PAID)
 
@@ -79,7 +79,7 @@ async def _loses_answer(shop: Shop, order_id: str) -> None:
 
 
 STORIES = (
-    Story("mug_1", "General payment: the buyer pays", _pays),
+    Story("mug_1", "General payment, ordered over HTTP: the buyer pays", _pays),
     Story("bank_1", "Pre-authorization: 100.00 frozen, 70.00 captured, 30.00 released", _rents),
     Story("mug_2", "Nobody pays: closed at the wallet first, then expired", _expires),
     Story("mug_3", "Paid after it had expired: refunded", _pays_late),

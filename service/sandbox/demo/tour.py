@@ -124,6 +124,7 @@ async def _check_books(world: World, shop: Shop, console: Console) -> bool:
 def _say_where(console: Console, world: World) -> None:
     console.print(f"\nsandbox wallet  {world.wallet_url}")
     console.print(f"webhook bridge  {world.bridge_url}/wallets/sandbox/notify")
+    console.print(f"order API       {world.bridge_url}/v1/orders (described at {world.bridge_url}/docs)")
 
 
 def _stay(console: Console, world: World) -> None:
