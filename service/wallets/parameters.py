@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote_plus, unquote_to_bytes
 
@@ -47,7 +48,7 @@ class Form:
 
     def base_string(self, *, without: frozenset[str], keep_empty: bool = False) -> bytes:
         """What a signature covers, from the very bytes that came."""
-        left_out = {name.encode("ascii") for name in without}
+        left_out = _encoded(without)
         return b"&".join(
             [
                 key + b"=" + value
@@ -55,6 +56,17 @@ class Form:
                 if key not in left_out and (keep_empty or value)
             ]
         )
+
+
+@lru_cache(maxsize=16)
+def _encoded(names: frozenset[str]) -> frozenset[bytes]:
+    return frozenset(name.encode("ascii") for name in names)
+
+
+@lru_cache(maxsize=1024)
+def _is_name(key: bytes) -> bool:
+    # A wallet has a few dozen names, and sends them all the time.
+    return _NAME.fullmatch(key) is not None
 
 
 def read_form(body: bytes, default_charset: str) -> Form:
@@ -65,20 +77,20 @@ def read_form(body: bytes, default_charset: str) -> Form:
     """
     if body.count(b"%") > MAX_BROKEN_ESCAPES and len(_BROKEN_ESCAPE.findall(body)) > MAX_BROKEN_ESCAPES:
         raise MalformedFormError(f"there are more than {MAX_BROKEN_ESCAPES} % signs that encode nothing")
+    if body.count(b"&") >= MAX_PARAMETERS:
+        raise MalformedFormError(f"there are more than {MAX_PARAMETERS} parameters")
     raw: dict[bytes, bytes] = {}
     for pair in body.replace(b"+", b" ").split(b"&"):
         name, equals, value = pair.partition(b"=")
         # Most parts have nothing to decode, and the library takes its time to find that out.
         key = unquote_to_bytes(name) if b"%" in name else name
         # A name with `=` or `&` in it would give two forms one base string, and so one signature.
-        if not equals or _NAME.fullmatch(key) is None:
+        if not equals or not _is_name(key):
             raise MalformedFormError("there is a part that is not name=value")
         if key in raw:
             # Parsers disagree about which one counts, and money must not depend on that.
             raise MalformedFormError(f"the parameter {key[:40]!r} is repeated")
         raw[key] = unquote_to_bytes(value) if b"%" in value else value
-        if len(raw) > MAX_PARAMETERS:
-            raise MalformedFormError(f"there are more than {MAX_PARAMETERS} parameters")
     charset = raw.get(b"charset", b"").decode("ascii", "replace") or default_charset
     codec = codec_of(charset)
     try:
