@@ -24,6 +24,10 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+# More than any answer is late: the database's clock itself has been set back.
+SET_BACK_S = 60.0
+
+
 class DatabaseClock:
     """Postgres's clock, as last told by a commit, carried on by the event loop's steady time.
 
@@ -31,12 +35,19 @@ class DatabaseClock:
     """
 
     def __init__(self, told: datetime) -> None:
-        self.sync(told)
-
-    def sync(self, told: datetime) -> None:
-        """Takes over what the database has just said."""
         self._told = told
         self._at = asyncio.get_running_loop().time()
+
+    def sync(self, told: datetime) -> None:
+        """Takes over what the database has just said, unless it is better known already.
+
+        What it says is some time old when it gets here, so the later of the two is the better guess; a clock
+        that was set back far is followed all the same.
+        """
+        behind_s = (self.now() - told).total_seconds()
+        if behind_s < 0 or behind_s > SET_BACK_S:
+            self._told = told
+            self._at = asyncio.get_running_loop().time()
 
     def now(self) -> datetime:
         """The database's present moment, give or take a round trip."""

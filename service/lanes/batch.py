@@ -78,7 +78,7 @@ class LaneBatch:
     ) -> None:
         self._known = known
         self._parked_counts = parked_counts
-        self._now = now
+        self.now = now
         self._ids = ids
         self._policy = policy
         self._last: dict[str, ConsumerRecord] = {}
@@ -137,7 +137,7 @@ class LaneBatch:
         if order is None:
             return None
         cause = Cause(cause_type, None, given.occurred_at, traceparent=traceparent)
-        decision = decide(order, given, now=self._now, policy=self._policy)
+        decision = decide(order, given, now=self.now, policy=self._policy)
         self._stage(order, decision, cause)
         return decision.order
 
@@ -191,7 +191,7 @@ class LaneBatch:
         assert opened.given is not None
         order = self.order(opened.order_id)
         try:
-            decision = decide(order, opened.given, now=self._now, policy=self._policy)
+            decision = decide(order, opened.given, now=self.now, policy=self._policy)
         except (BrokenInvariantError, IllegalTransitionError) as error:
             # A bug of ours, caught before it could touch money: the record is kept for the people who mend it.
             reason = f"deciding it would break a rule of the lifecycle: {error}"
@@ -228,7 +228,7 @@ class LaneBatch:
                 event_id=self._ids.uuid7(),
                 lane=rows.lane,
                 lane_seq=rows.next_seq,
-                recorded_at=self._now,
+                recorded_at=self.now,
             )
             value = to_json(event)
             rows.journal.append(JournalEntry(rows.next_seq, after.order_id, entry.version, after, value))

@@ -182,7 +182,9 @@ class LaneWorker:
     async def _due(self) -> list[Due]:
         if self._next_due is None or self.clock.now() < self._next_due:
             return []
-        order_ids = await timer_rows.due_orders(self.connection, self.position.lane, MAX_TIMERS_PER_BATCH)
+        order_ids, told = await timer_rows.due_orders(self.connection, self.position.lane, MAX_TIMERS_PER_BATCH)
+        # What is due by Postgres's clock must be due by ours, or the batch would find nothing to do.
+        self.clock.sync(told)
         if not order_ids:
             self._next_due = await timer_rows.earliest(self.connection, self.position.lane)
         return [Due(order_id) for order_id in order_ids]
@@ -245,12 +247,12 @@ class LaneWorker:
         elif isinstance(unit, Stray):
             batch.forwarded(unit.record)
         else:
-            now = self.clock.now()
-            order = batch.take_inner(unit.order_id, TimerFired(now), "timer", None)
+            # By the moment of the batch: the clock goes on while it is being decided.
+            order = batch.take_inner(unit.order_id, TimerFired(batch.now), "timer", None)
             wake = None if order is None else wake_at(order)
-            if wake is not None and wake <= now:
+            if wake is not None and wake <= batch.now:
                 log.error("timer_stuck", lane=self.position.lane, order_id=unit.order_id)
-                wake = now + timedelta(seconds=TIMER_GUARD_S)
+                wake = batch.now + timedelta(seconds=TIMER_GUARD_S)
             batch.rows.timers[unit.order_id] = wake
         return None
 

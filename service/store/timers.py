@@ -11,11 +11,10 @@ async def earliest(connection: asyncpg.Connection, lane: int) -> datetime | None
     return due
 
 
-async def due_orders(connection: asyncpg.Connection, lane: int, limit: int) -> list[str]:
-    """The orders whose timers have come, the longest overdue first."""
+async def due_orders(connection: asyncpg.Connection, lane: int, limit: int) -> tuple[list[str], datetime]:
+    """The orders whose timers have come, the longest overdue first; and Postgres's clock, by which they have."""
+    now: datetime = await connection.fetchval("select clock_timestamp()")
     rows = await connection.fetch(
-        "select order_id from timers where lane = $1 and due_at <= clock_timestamp() order by due_at limit $2",
-        lane,
-        limit,
+        "select order_id from timers where lane = $1 and due_at <= $2 order by due_at limit $3", lane, now, limit
     )
-    return [row["order_id"] for row in rows]
+    return [row["order_id"] for row in rows], now

@@ -93,7 +93,7 @@ async def test_a_batch_is_stored_whole_and_read_back_as_it_was(
 
     assert (await orders.load(connection, lane.lane, ["o1", "o3"])) == {"o1": order}
     assert await timers.earliest(connection, lane.lane) == NOW
-    assert await timers.due_orders(connection, lane.lane, 10) == ["o1"]
+    assert (await timers.due_orders(connection, lane.lane, 10))[0] == ["o1"]
     assert await parked.counts(connection, lane.lane) == {"o2": 1}
     (waiting,) = await parked.load(connection, lane.lane, ["o2"])
     assert (waiting.value, waiting.key, waiting.headers) == (b"\x00\xff", None, [("name", b"text")])
