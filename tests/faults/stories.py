@@ -30,13 +30,14 @@ class Desk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """`end` with its totals: what is taken, and what of it is given back."""
+    """Its `end` with the totals: what is taken, and what of it is given back. `or_end` where time may win."""
 
     run: Callable[[Desk], Awaitable[None]]
     end: State
     taken_minor: int = 0
     refunded_minor: int = 0
     weight: int = 2
+    or_end: State | None = None
 
     @property
     def name(self) -> str:
@@ -166,8 +167,8 @@ STORIES = (
     Story(_pays_late_and_is_taken, State.PAID, AMOUNT_MINOR, weight=1),
     Story(_is_refunded, State.REFUNDED, AMOUNT_MINOR, AMOUNT_MINOR),
     Story(_is_refunded_in_part, State.PARTIALLY_REFUNDED, AMOUNT_MINOR, PART_MINOR),
-    Story(_is_cancelled, State.CLOSED),
-    Story(_walks_away, State.CLOSED),
+    Story(_is_cancelled, State.CLOSED, or_end=State.EXPIRED),
+    Story(_walks_away, State.CLOSED, or_end=State.EXPIRED),
     Story(_rents, State.CAPTURED, AMOUNT_MINOR, weight=4),
     Story(_rents_for_less, State.CAPTURED, PART_MINOR, weight=4),
     Story(_rents_for_nothing, State.VOIDED),
