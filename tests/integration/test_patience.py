@@ -1,5 +1,6 @@
-"""What the embedded broker does with a fetch that should wait, and what we do about it."""
+"""What the embedded broker makes of a fetch, and what we do about it."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -8,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.protocol.fetch import FetchRequest
 
 from service.dev.kafka import EmbeddedKafka
-from service.kafka.clients import consumer, started
+from service.kafka.clients import consumer, started, transactional_producer
 from service.kafka.patience import SOON_S
 
 pytestmark = pytest.mark.integration
@@ -59,6 +60,47 @@ async def test_the_embedded_broker_does_not_wait_and_our_consumer_does_not_spin(
         assert await _fetches(consumer(broker.bootstrap), "quiet") <= LOOK_S / SOON_S + 2
 
 
+async def _abort_then_commit(bootstrap: str, topic: str) -> None:
+    """Offsets 0 and 1 are aborted (2 is their end), 3 is committed (4 is its end), by one producer."""
+    async with started(transactional_producer(bootstrap, f"{topic}-producer")) as producer:
+        await producer.begin_transaction()
+        for value in (b"aborted 0", b"aborted 1"):
+            await producer.send_and_wait(topic, value, partition=0)
+        await producer.abort_transaction()
+        async with producer.transaction():
+            await producer.send_and_wait(topic, b"committed", partition=0)
+
+
+async def _read_from(reader: AIOKafkaConsumer, topic: str, offset: int) -> list[bytes]:
+    partition = TopicPartition(topic, 0)
+    values: list[bytes] = []
+    async with started(reader), asyncio.timeout(20):
+        reader.assign([partition])
+        end = (await reader.end_offsets([partition]))[partition]
+        reader.seek(partition, offset)
+        while await reader.position(partition) < end:
+            values += await _next(reader, wait_ms=200)
+    return values
+
+
+async def test_a_reader_that_begins_behind_an_aborted_transaction_misses_nothing(kafka_bootstrap: str) -> None:
+    topic = f"aborts-{time.time_ns()}"
+    await _abort_then_commit(kafka_bootstrap, topic)
+    # From before the aborted transaction, from its middle, and from behind it.
+    for offset in (0, 1, 3):
+        assert await _read_from(consumer(kafka_bootstrap), topic, offset) == [b"committed"], offset
+
+
+async def test_the_embedded_broker_names_transactions_that_ended_long_ago() -> None:
+    with EmbeddedKafka() as broker:
+        await _abort_then_commit(broker.bootstrap, "aborts")
+        bare = AIOKafkaConsumer(
+            bootstrap_servers=broker.bootstrap, auto_offset_reset="none", isolation_level="read_committed"
+        )
+        # What is committed is dropped. When this fails, `stale_aborts` can go.
+        assert await _read_from(bare, "aborts", 3) == []
+
+
 async def test_a_record_is_not_kept_waiting(kafka_bootstrap: str) -> None:
     topic = f"patience-{time.time_ns()}"
     async with started(AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)) as producer:
@@ -71,6 +113,6 @@ async def test_a_record_is_not_kept_waiting(kafka_bootstrap: str) -> None:
             assert await _next(reader) == [b"second"]
 
 
-async def _next(reader: AIOKafkaConsumer) -> list[bytes]:
-    fetched = await reader.getmany(timeout_ms=5_000)
+async def _next(reader: AIOKafkaConsumer, wait_ms: int = 5_000) -> list[bytes]:
+    fetched = await reader.getmany(timeout_ms=wait_ms)
     return [record.value for records in fetched.values() for record in records]
