@@ -255,11 +255,19 @@ class Relay:
 
 
 async def last_published(bootstrap: str, lane: int) -> int | None:
-    """The `lane_seq` of the last committed state event of a lane; None when the partition holds none."""
+    """The `lane_seq` of the last committed state event of a lane; None when the partition holds none.
+
+    Raises TimeoutError while a transaction is still open there: it might be committed yet, and would then lie
+    behind the tail. Whoever has taken the lane's producers over has ended them all, and waits for the broker.
+    """
     partition = TopicPartition(Topic.STATE_EVENTS, lane)
+    async with started(consumer(bootstrap, isolation_level="read_uncommitted")) as reader:
+        written = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
     async with started(consumer(bootstrap)) as reader:
         end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
         begin = (await within(reader.beginning_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
+    if end < written:
+        raise TimeoutError(f"a transaction is open in {Topic.STATE_EVENTS}[{lane}] from offset {end} on")
     depth = TAIL_DEPTH
     while begin < end:
         values = await tail(bootstrap, partition, end, depth)

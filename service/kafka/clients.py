@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -33,6 +33,7 @@ def consumer(
     bootstrap: str,
     group_id: str | None = None,
     *,
+    isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed",
     partition_bytes: int = MAX_MESSAGE_BYTES,
     fetch_bytes: int = MAX_FETCH_BYTES,
 ) -> AIOKafkaConsumer:
@@ -42,7 +43,7 @@ def consumer(
         group_id=group_id,
         auto_offset_reset="none",
         enable_auto_commit=False,
-        isolation_level="read_committed",
+        isolation_level=isolation_level,
         fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
         max_partition_fetch_bytes=partition_bytes,
         fetch_max_bytes=fetch_bytes,

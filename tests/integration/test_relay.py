@@ -249,6 +249,21 @@ async def test_a_gap_in_the_journal_halts_the_lane(bootstrap: str, database: Dat
         await asyncio.wait_for(_relay(bootstrap, database, lane).run(), 20)
 
 
+async def test_the_tail_is_not_read_while_a_transaction_is_open(
+    bootstrap: str, database: Database, lane: LaneRow
+) -> None:
+    await _Journal(database, lane).write(1)
+    producer = transactional_producer(bootstrap, f"slow-{lane.lane}")
+    await producer.start()
+    await producer.begin_transaction()
+    await producer.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
+    with pytest.raises(TimeoutError, match="a transaction is open"):
+        await last_published(bootstrap, lane.lane)
+    await producer.commit_transaction()
+    assert await last_published(bootstrap, lane.lane) == 1
+    await producer.stop()
+
+
 async def test_what_an_open_transaction_holds_is_not_the_tail(
     bootstrap: str, database: Database, lane: LaneRow
 ) -> None:
