@@ -17,6 +17,9 @@ UNAVAILABLE = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # What asyncpg says when a server dies between the two halves of a statement: "cannot switch to state 12;
+    # another operation (2) is in progress". It is no PostgresError, and once ended an engine.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
