@@ -23,7 +23,6 @@ from service.kafka.clients import UNAVAILABLE, consumer, started
 from service.kafka.forwarder import Forwarder
 from service.kafka.partition import lane_of
 from service.state_events import rfc3339
-from service.wiring import run_loop
 from tests.faults.stories import AMOUNT_MINOR, Story
 from tests.faults.watch import Watch
 from tests.faults.world import LANES, World
@@ -91,7 +90,8 @@ class Load(threading.Thread):
 
     def run(self) -> None:
         """The thread."""
-        run_loop(self._main())
+        # Not on uvloop: its `close` was seen to wait for ever, in a thread, for connections to a broker that died.
+        asyncio.run(self._main())
 
     async def _main(self) -> None:
         self._publisher = Forwarder(self._brokers, LANES)
