@@ -221,7 +221,7 @@ async def test_a_database_that_was_never_migrated_says_so(database_dsn: str) -> 
     bare = Database(database_dsn, None)
     with pytest.raises(NotInstalledError, match="run `paystate migrate`"):
         await lanes.lane_count(bare)
-    assert await missing_migrations(bare) == ["0001_spine", "0002_commit_lane_batch"]
+    assert await missing_migrations(bare) == ["0001_spine", "0002_commit_lane_batch", "0003_order_api"]
     await bare.close()
 
 
