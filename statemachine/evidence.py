@@ -9,6 +9,7 @@ from statemachine import outcomes
 from statemachine.inputs import EvidenceSource, Trade, WalletEvidence
 from statemachine.naming import named_by
 from statemachine.operations import (
+    SEEN_IN_TOTALS,
     account_for_growth,
     end,
     make_room,
@@ -185,7 +186,7 @@ def _taken(turn: Turn, total: int) -> None:
         order.next_query_at = None
         turn.learn(Trigger.PAYMENT_SUCCEEDED, "after the order had ended" if late else "", ended)
         return
-    ended = make_room(turn, OperationKind.CAPTURE, growth)
+    ended = make_room(turn)
     account_for_growth(turn, OperationKind.CAPTURE, growth)
     if _is_awaited(turn, OperationKind.CAPTURE, growth):
         turn.note(Trigger.CAPTURE_SUCCEEDED, Disposition.ABSORBED, _AWAITED, order.operation)
@@ -193,7 +194,7 @@ def _taken(turn: Turn, total: int) -> None:
     if ended is None or ended.state is not OperationState.SUCCEEDED:
         # Somebody captured past us, on the wallet's own console: it counts, and a person should know.
         turn.flag(Flag.NEEDS_REVIEW)
-    turn.learn(Trigger.CAPTURE_SUCCEEDED, "seen in the wallet's totals", ended)
+    turn.learn(Trigger.CAPTURE_SUCCEEDED, SEEN_IN_TOTALS, ended)
 
 
 _AWAITED = "the wallet's total has grown; what became of the operation is still asked"
@@ -207,14 +208,18 @@ def _is_awaited(turn: Turn, kind: OperationKind, growth_minor: int) -> bool:
 
 def _released(turn: Turn, total: int) -> None:
     order = turn.order
-    growth = total - order.released_minor
     order.released_minor = total
-    ended = make_room(turn, OperationKind.RELEASE, growth)
+    ended = make_room(turn)
     if order.held_minor == 0:
         turn.unflag(Flag.RELEASE_REJECTED)
-    # A release is always of all that is held, so that none is left live beside what was released now.
-    if ended is not None and ended.state is OperationState.SUCCEEDED:
-        turn.learn(Trigger.RELEASE_SUCCEEDED, "seen in the wallet's totals", ended)
+    succeeded = ended is not None and ended.state is OperationState.SUCCEEDED
+    if ended is not None and succeeded and ended.kind is OperationKind.CAPTURE:
+        # The total had grown by what was sent, and the wallet let go of the rest: a final capture, done.
+        turn.learn(Trigger.CAPTURE_SUCCEEDED, SEEN_IN_TOTALS, ended)
+        turn.learn(Trigger.WALLET_RELEASED, "the wallet released the rest")
+    elif succeeded:
+        # A release is always of all that is held, so that none is left live beside what was released now.
+        turn.learn(Trigger.RELEASE_SUCCEEDED, SEEN_IN_TOTALS, ended)
     else:
         turn.learn(Trigger.WALLET_RELEASED, "the wallet released by itself", ended)
 
@@ -223,12 +228,12 @@ def _refunded(turn: Turn, total: int) -> None:
     order = turn.order
     growth = total - order.refunded_minor
     order.refunded_minor = total
-    ended = make_room(turn, OperationKind.REFUND, growth)
+    ended = make_room(turn)
     account_for_growth(turn, OperationKind.REFUND, growth)
     if _is_awaited(turn, OperationKind.REFUND, growth):
         turn.note(Trigger.REFUND_SUCCEEDED, Disposition.ABSORBED, _AWAITED, order.operation)
     elif ended is not None and ended.state is OperationState.SUCCEEDED:
-        turn.learn(Trigger.REFUND_SUCCEEDED, "seen in the wallet's totals", ended)
+        turn.learn(Trigger.REFUND_SUCCEEDED, SEEN_IN_TOTALS, ended)
     else:
         turn.flag(Flag.REFUND_BY_WALLET)
         turn.learn(Trigger.WALLET_REFUNDED, "the wallet refunded by itself", ended)

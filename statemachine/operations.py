@@ -42,6 +42,7 @@ _TOTALS = {
 }
 GIVEN_UP = "nobody knows what became of it: a person has to look"
 NO_ANSWER = "the answer was lost"
+SEEN_IN_TOTALS = "seen in the wallet's totals"
 
 
 def begin(turn: "Turn", kind: OperationKind, amount_minor: int, *, complete: bool = False) -> Operation:
@@ -166,11 +167,11 @@ def query_wait_s(turn: "Turn", doublings: int) -> float:
     return float(min(policy.longest_query_s, policy.first_query_s * 2 ** min(doublings, 30)))
 
 
-def make_room(turn: "Turn", kind: OperationKind, growth_minor: int) -> Operation | None:
+def make_room(turn: "Turn") -> Operation | None:
     """Ends the live operation when the totals, just grown, leave no room for it; answers it as it ended.
 
-    `kind` is what grew, by how much. An operation that had been sent, and that the growth covers, is what the
-    wallet speaks of. One that no longer fits and is not covered can never happen any more.
+    An operation that had been sent, and that its total has grown by since, now or with earlier evidence, is what
+    the wallet speaks of. One that no longer fits and is not covered can never happen any more.
     """
     order = turn.order
     live = order.operation
@@ -182,8 +183,9 @@ def make_room(turn: "Turn", kind: OperationKind, growth_minor: int) -> Operation
         fits = live.amount_minor <= order.held_minor
     if fits:
         return None
-    if live.kind is kind and live.attempts > 0 and growth_minor >= live.amount_minor:
-        return succeed(turn, "seen in the wallet's totals")
+    total, accounted = _TOTALS[live.kind]
+    if live.attempts > 0 and getattr(order, total) - getattr(order, accounted) >= live.amount_minor:
+        return succeed(turn, SEEN_IN_TOTALS)
     if live.kind is OperationKind.CAPTURE:
         turn.flag(Flag.CAPTURE_REJECTED)
         order.final = False

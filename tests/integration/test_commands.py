@@ -123,6 +123,7 @@ def test_the_doctor_finds_a_running_installation_well(world: World, paystate: Pa
         "lanes",
         "topics",
         "wallet sandbox",
+        "wallet sandbox_plus",
     }
     assert document["ok"]
 

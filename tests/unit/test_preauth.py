@@ -286,6 +286,19 @@ def test_a_capture_seen_in_the_totals_awaits_its_own_answer_while_it_may_be_anot
     assert done.query
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_final_capture_whose_callbacks_come_before_its_answer_is_done(at_once: bool) -> None:
+    order = after(b.capturing(100, 30), b.attempted("C1"))
+    if not at_once:
+        order = after(order, callback(total_taken_minor=30))
+    decision = decide(order, callback(total_taken_minor=30, total_released_minor=70))
+    order = decision.order
+    assert (order.state, order.taken_minor, order.released_minor) == (State.CAPTURED, 30, 70)
+    assert (order.flags, order.operation) == (frozenset(), None)
+    assert [each.state for each in decision.operations] == [OperationState.SUCCEEDED]
+    assert after(order, replied("C1", Outcome.SUCCEEDED)).taken_minor == 30
+
+
 def test_a_capture_beside_ours_is_not_taken_for_it() -> None:
     unsent = after(b.capturing(100, 30), callback(total_taken_minor=30), *sent("C1"))
     assert unsent.taken_minor == 60
