@@ -16,7 +16,7 @@ from statemachine.order import Order
 CE_SOURCE = b"/paystate"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cause:
     """What led to a journal entry. The record's place is None for timers and wallet replies."""
 
@@ -42,9 +42,9 @@ def state_event(
     event_id: str,
     lane: int,
     lane_seq: int,
-    recorded_at: datetime,
+    recorded_at: str,
 ) -> dict[str, Any]:
-    """The flat, self-contained event of one journal entry."""
+    """The flat, self-contained event of one journal entry. `recorded_at` is written as `rfc3339` does."""
     operation = entry.operation
     return {
         "event_id": event_id,
@@ -53,7 +53,7 @@ def state_event(
         "order_id": order.order_id,
         "version": entry.version,
         "occurred_at": rfc3339(cause.occurred_at),
-        "recorded_at": rfc3339(recorded_at),
+        "recorded_at": recorded_at,
         "trigger": entry.trigger,
         "disposition": entry.disposition,
         "previous_state": entry.previous_state,

@@ -10,7 +10,7 @@ from schemas.vocabulary import Disposition, State, Trigger
 from service.clock import Ids
 from service.lanes.fingerprints import fingerprint
 from service.lanes.inbox import Opened
-from service.state_events import Cause, headers, state_event, to_json
+from service.state_events import Cause, headers, rfc3339, state_event, to_json
 from service.store.commit import BatchRows, JournalEntry, Record
 from service.store.lanes import COUNTERS, TOPIC_INDEX, Fingerprint, fingerprints_json
 from statemachine.check import BrokenInvariantError
@@ -32,7 +32,7 @@ _COUNTER_OF = {
 MAX_PARKED_PER_ORDER = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Published:
     """A journal entry on its way to Kafka. `order` is set where its order string has to be sent too."""
 
@@ -79,6 +79,7 @@ class LaneBatch:
         self._known = known
         self._parked_counts = parked_counts
         self.now = now
+        self._recorded_at = rfc3339(now)
         self._ids = ids
         self._policy = policy
         self._last: dict[str, ConsumerRecord] = {}
@@ -228,7 +229,7 @@ class LaneBatch:
                 event_id=self._ids.uuid7(),
                 lane=rows.lane,
                 lane_seq=rows.next_seq,
-                recorded_at=self.now,
+                recorded_at=self._recorded_at,
             )
             value = to_json(event)
             rows.journal.append(JournalEntry(rows.next_seq, after.order_id, entry.version, after, value))

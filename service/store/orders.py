@@ -1,7 +1,7 @@
 """Orders between Python and their rows."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
@@ -27,10 +27,6 @@ def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _stamp(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat()
-
-
 def detail(order: Order) -> str:
     """What no query or CHECK needs in a column of its own, as JSON."""
     operation = order.operation
@@ -41,7 +37,7 @@ def detail(order: Order) -> str:
             "pay_window_s": order.pay_window_s,
             "authorization_timeout_s": order.authorization_timeout_s,
             "late_payment": order.late_payment,
-            "created_at": _stamp(order.created_at),
+            "created_at": order.created_at,
             "metadata": order.metadata,
             "operation": None
             if operation is None
@@ -61,10 +57,10 @@ def detail(order: Order) -> str:
             "final": order.final,
             "wallet_trade_no": order.wallet_trade_no,
             "wallet_auth_no": order.wallet_auth_no,
-            "issued_at": _stamp(order.issued_at),
-            "pay_deadline": _stamp(order.pay_deadline),
-            "authorization_deadline": _stamp(order.authorization_deadline),
-            "next_query_at": _stamp(order.next_query_at),
+            "issued_at": order.issued_at,
+            "pay_deadline": order.pay_deadline,
+            "authorization_deadline": order.authorization_deadline,
+            "next_query_at": order.next_query_at,
             "queries": order.queries,
             "seen": order.seen,
         }

@@ -14,7 +14,6 @@ from urllib.parse import quote_plus, unquote_to_bytes
 
 # The wallet's times carry no zone and are Beijing's, whatever the zone of the host.
 BEIJING: Final = timezone(timedelta(hours=8))
-_TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?=\.[0-9]{1,6}$|$)")
 # Far more than any message of the wallet has (about 30), and cheap to hold.
 MAX_PARAMETERS: Final = 128
@@ -120,9 +119,10 @@ def encode_form(params: Mapping[str, str], charset: str) -> str:
 
 def wallet_time(moment: datetime) -> str:
     """`yyyy-MM-dd HH:mm:ss` in Beijing; parts of a second are dropped."""
-    return moment.astimezone(BEIJING).strftime(_TIME_FORMAT)
+    return moment.astimezone(BEIJING).replace(tzinfo=None).isoformat(" ", "seconds")
 
 
+@lru_cache(maxsize=1024)
 def parse_wallet_time(text: str) -> datetime | None:
     """The moment in UTC, or None for what is not such a time. `gmt_refund` has milliseconds, dropped."""
     match = _TIME.match(text)

@@ -47,10 +47,10 @@ class AlipayAdapter:
         return _SUCCESS
 
     def check_terms(self, created: OrderCreated) -> None:
-        """Builds what would be signed, but signs nothing. Raises BuilderRefusedError."""
+        """Checks what would be signed, but signs nothing. Raises BuilderRefusedError."""
         order = order_from(created, created.occurred_at)
         offer = calls.offer(order, created.occurred_at, self.profile)
-        terms.biz_content(offer.method, offer.biz, self.profile.charset)
+        terms.check(offer.method, offer.biz, self.profile.charset)
 
     def pay_window_s(self, kind: Kind, pay_timeout_s: int) -> int:
         """See WalletAdapter."""
