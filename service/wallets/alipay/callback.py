@@ -53,7 +53,7 @@ def verify_callback(body: bytes, profile: WalletProfile, at: datetime) -> dict[s
     except MalformedFormError as error:
         raise CallbackRefusedError(str(error)) from None
     # Pinned: the hash is ours to choose, and a message that claims another is not for this application.
-    if form.text.get("sign_type", profile.sign_type.value) != profile.sign_type.value:
+    if form.text.get("sign_type", profile.sign_type) != profile.sign_type:
         raise CallbackRefusedError(f"its sign_type is not {profile.sign_type}, which the profile says")
     _check_signature(form, profile, at)
     _check_values(form.text)
@@ -91,7 +91,7 @@ def _check_signature(form: Form, profile: WalletProfile, at: datetime) -> None:
 
 def _readings(form: Form) -> Iterator[bytes]:
     """What the signature may cover, the usual first: V1 or V2, empty values dropped or (old senders) kept."""
-    versions = (_V1, _V2) if b"sign_type" in form.raw else (_V1,)
+    versions = (_V1, _V2) if "sign_type" in form.raw else (_V1,)
     for without in versions:
         yield form.base_string(without=without)
     if not all(form.raw.values()):
