@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     group_id: str = Field(default="paystate", description="Kafka group for advisory offsets: lag tools read it.")
     transactional_prefix: str = Field(default="paystate", description="Prefix of the relay's transactional ids.")
     lease_ttl_s: Annotated[float, Field(ge=1, le=300)] = Field(
-        default=4.0, description="How long a silent worker keeps its lanes."
+        default=3.0, description="How long a silent worker keeps its lanes."
     )
     pay_grace_s: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=10.0, description="After the wallet-side deadline, before an order is closed."
