@@ -35,7 +35,7 @@ REJECTED_FLAG = {
     OperationKind.REFUND: Flag.REFUND_REJECTED,
 }
 # Each kind's total, and how much of it is accounted for (see Order). A close moves no money.
-_TOTALS = {
+TOTALS = {
     OperationKind.CAPTURE: ("taken_minor", "captured_by_us_minor"),
     OperationKind.RELEASE: ("released_minor", "released_by_us_minor"),
     OperationKind.REFUND: ("refunded_minor", "refunded_by_us_minor"),
@@ -52,7 +52,7 @@ def begin(turn: "Turn", kind: OperationKind, amount_minor: int, *, complete: boo
     letter = LETTERS[kind]
     n = order.request_counts.get(letter, 0) + 1
     order.request_counts = {**order.request_counts, letter: n}
-    names = _TOTALS.get(kind)
+    names = TOTALS.get(kind)
     if names is not None:
         total, accounted = names
         setattr(order, accounted, getattr(order, total))
@@ -110,7 +110,7 @@ def succeed(turn: "Turn", reason: str = "") -> Operation:
     """Ends the live operation as done, and makes the totals at least what that means."""
     order = turn.order
     ended = end(turn, OperationState.SUCCEEDED, reason)
-    names = _TOTALS.get(ended.kind)
+    names = TOTALS.get(ended.kind)
     if names is not None:
         total, accounted = names
         known, before = getattr(order, total), getattr(order, accounted)
@@ -128,7 +128,7 @@ def account_for_growth(turn: "Turn", kind: OperationKind, growth_minor: int) -> 
     live = turn.order.operation
     if live is None or live.kind is not kind:
         return
-    total, accounted = _TOTALS[kind]
+    total, accounted = TOTALS[kind]
     if live.attempts == 0:
         setattr(turn.order, accounted, getattr(turn.order, total))
     else:
@@ -183,7 +183,7 @@ def make_room(turn: "Turn") -> Operation | None:
         fits = live.amount_minor <= order.held_minor
     if fits:
         return None
-    total, accounted = _TOTALS[live.kind]
+    total, accounted = TOTALS[live.kind]
     if live.attempts > 0 and getattr(order, total) - getattr(order, accounted) >= live.amount_minor:
         return succeed(turn, SEEN_IN_TOTALS)
     if live.kind is OperationKind.CAPTURE:

@@ -6,7 +6,7 @@ from statemachine.operations import begin, begin_release
 from statemachine.turn import Turn
 
 # In these a completion can still wait for something.
-_WAITS_IN = frozenset({*UNPAID, State.EXPIRING, State.CAPTURING, *HOLDING})
+WAITS_IN = frozenset({*UNPAID, State.EXPIRING, State.CAPTURING, *HOLDING})
 
 
 def settle(turn: Turn) -> None:
@@ -30,7 +30,7 @@ def _take_what_waits(turn: Turn) -> None:
     if order.state in HOLDING and order.operation is None:
         # Leads to capturing or to voiding, in which nothing more is taken from the queue until it ends.
         turn.move(Trigger.SERVICE_COMPLETED, "a completion had been waiting")
-    if order.state in _WAITS_IN:
+    if order.state in WAITS_IN:
         return
     for completion in order.waiting:
         if completion.amount_minor == 0:
