@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Literal, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from service.kafka.patience import be_patient
 
@@ -115,11 +115,23 @@ def _stopped(stopping: asyncio.Future[None]) -> None:
         stopping.exception()
 
 
+async def start(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Starts a client. Raises one of UNAVAILABLE; the client then has to be abandoned.
+
+    Between two looks at a broker that is going or coming aiokafka may know of none at all, and asserts that it
+    does ("Did we not perform bootstrap?"): an outage, and no bug of ours.
+    """
+    try:
+        await within(client.start(), PRODUCE_TIMEOUT_S)
+    except AssertionError as error:
+        raise KafkaConnectionError(str(error)) from error
+
+
 @contextlib.asynccontextmanager
 async def started(client: Client) -> AsyncIterator[Client]:
     """The client, started, for as long as the context lasts. A start that fails leaves nothing behind."""
     try:
-        await within(client.start(), PRODUCE_TIMEOUT_S)
+        await start(client)
         yield client
     finally:
         await abandon(client)

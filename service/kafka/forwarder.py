@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from service.kafka.broker import Broker
-from service.kafka.clients import PRODUCE_TIMEOUT_S, abandon, within
+from service.kafka.clients import PRODUCE_TIMEOUT_S, abandon, start, within
 from service.kafka.partition import lane_of
 
 
@@ -56,7 +56,7 @@ class Forwarder:
             if self._producer is None:
                 producer = self._broker.idempotent_producer()
                 try:
-                    await within(producer.start(), PRODUCE_TIMEOUT_S)
+                    await start(producer)
                 except BaseException:
                     await abandon(producer)
                     raise

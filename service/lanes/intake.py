@@ -20,7 +20,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from schemas.vocabulary import INPUT_TOPICS
 from service.kafka.broker import Broker
-from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, within
+from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, start, within
 
 log = structlog.get_logger()
 
@@ -133,7 +133,7 @@ class Intake:
         reader = self._consumer = self._broker.consumer(
             self._group_id, partition_bytes=PARTITION_FETCH_BYTES, fetch_bytes=FETCH_BYTES
         )
-        await within(reader.start(), PRODUCE_TIMEOUT_S)
+        await start(reader)
         self._assign(reader)
         self._silent_looks = 0
         looked_at = committed_at = _time()
@@ -252,5 +252,6 @@ class Intake:
 async def _commit_advisory(reader: AIOKafkaConsumer, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
     try:
         await within(reader.commit(offsets), PRODUCE_TIMEOUT_S)
-    except UNAVAILABLE as error:
+    except (*UNAVAILABLE, AssertionError) as error:
+        # Asserted by aiokafka: see `clients.start`.
         log.debug("advisory_commit_failed", error=repr(error))

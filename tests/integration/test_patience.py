@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.fetch import FetchRequest
 
 from service.dev.kafka import EmbeddedKafka
-from service.kafka.clients import consumer, started, transactional_producer
+from service.kafka.clients import abandon, consumer, start, started, transactional_producer
 from service.kafka.patience import SOON_S
 
 pytestmark = pytest.mark.integration
@@ -116,3 +117,17 @@ async def test_a_record_is_not_kept_waiting(kafka_bootstrap: str) -> None:
 async def _next(reader: AIOKafkaConsumer, wait_ms: int = 5_000) -> list[bytes]:
     fetched = await reader.getmany(timeout_ms=wait_ms)
     return [record.value for records in fetched.values() for record in records]
+
+
+async def test_a_client_that_knows_of_no_broker_says_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def finds_none() -> None:
+        """As aiokafka is left by an answer that names no broker, which one that is starting can give."""
+
+    producer = transactional_producer("127.0.0.1:9", "nobody")
+    monkeypatch.setattr(producer.client, "bootstrap", finds_none)
+    # When this fails, aiokafka says so by itself, and `start` can go.
+    with pytest.raises(AssertionError, match="Did we not perform bootstrap"):
+        await producer.start()
+    with pytest.raises(KafkaConnectionError):
+        await start(producer)
+    await abandon(producer)
