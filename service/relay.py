@@ -21,9 +21,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from schemas.vocabulary import Topic
 from service.kafka.broker import Broker, tail
-from service.kafka.clients import MAX_BATCH_BYTES, PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, started, within
+from service.kafka.clients import MAX_BATCH_BYTES, PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, start, started, within
 from service.lanes.batch import Published, issues_order_string
-from service.lanes.worker import LaneHaltedError
+from service.lanes.errors import LaneHaltedError
 from service.observability import PUBLISHED
 from service.state_events import headers, rfc3339
 from service.store import connection as store_connection
@@ -113,7 +113,7 @@ class Relay:
             self.broker.transactional_producer(f"{self.transactional_prefix}-lane-{self.lane}-{n}")
             for n in range(PRODUCERS_PER_LANE)
         ]
-        starts = [within(producer.start(), PRODUCE_TIMEOUT_S) for producer in producers]
+        starts = [start(producer) for producer in producers]
         for outcome in await asyncio.gather(*starts, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -122,11 +122,7 @@ class Relay:
         found = await last_published(self.broker, self.lane)
         position = self.published_low if found is None else found
         self._committed = max(self._committed, await journal.last_seq(self.database, self.lane))
-        if position > self._committed:
-            raise LaneHaltedError(
-                f"{Topic.STATE_EVENTS}[{self.lane}] has lane_seq {position}, and the journal ends at"
-                f" {self._committed}: Postgres went back in time"
-            )
+        check_tail(self.lane, position, self._committed)
         self.position = position
         self._moved.set()
 
@@ -245,6 +241,16 @@ class Relay:
         return futures
 
 
+def check_tail(lane: int, tail_seq: int, journal_seq: int) -> None:
+    """Raises LaneHaltedError when more has been published than the journal knows of."""
+    if tail_seq > journal_seq:
+        raise LaneHaltedError(
+            f"{Topic.STATE_EVENTS}[{lane}] has lane_seq {tail_seq}, and the journal ends at {journal_seq}:"
+            " Postgres went back in time",
+            "rebase",
+        )
+
+
 async def last_published(broker: Broker, lane: int) -> int | None:
     """The `lane_seq` of the last committed state event of a lane; None when the partition holds none.
 
@@ -256,9 +262,17 @@ async def last_published(broker: Broker, lane: int) -> int | None:
         written = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
     async with started(broker.consumer()) as reader:
         end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-        begin = (await within(reader.beginning_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
     if end < written:
         raise TimeoutError(f"a transaction is open in {Topic.STATE_EVENTS}[{lane}] from offset {end} on")
+    return await committed_tail(broker, lane)
+
+
+async def committed_tail(broker: Broker, lane: int) -> int | None:
+    """As `last_published`, whatever may be open behind it."""
+    partition = TopicPartition(Topic.STATE_EVENTS, lane)
+    async with started(broker.consumer()) as reader:
+        end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
+        begin = (await within(reader.beginning_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
     depth = TAIL_DEPTH
     while begin < end:
         values = await tail(broker, partition, end, depth)

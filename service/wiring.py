@@ -20,9 +20,11 @@ from service.kafka import clients
 from service.kafka.broker import Kafka
 from service.kafka.forwarder import Forwarder
 from service.kafka.topics import check_counts, partition_counts
+from service.lanes import rebase as lane_rebase
 from service.lanes.inbox import Inbox
 from service.lanes.intake import Intake
 from service.lanes.ports import Ports
+from service.lanes.rebase import Rebased
 from service.store import api_keys
 from service.store.connection import Database
 from service.store.following import OrderRows
@@ -71,12 +73,27 @@ def engine(config: Config) -> Engine:
         carrier=carrier(),
         forward=forwarder.forward,
         ids=RandomIds(),
-        policy=Policy(pay_grace_s=settings.pay_grace_s, first_query_s=settings.first_query_s),
+        policy=policy(config),
         retry_schedule=RetrySchedule(first_s=settings.retry_first_s, tries=settings.retry_tries),
         lanes=settings.lanes,
         transactional_prefix=settings.transactional_prefix,
     )
     return Engine(worker_name(), ports, forwarder, settings.lease_ttl_s)
+
+
+async def rebase(config: Config, lane: int) -> Rebased:
+    """Makes a halted lane fit its topics. Raises NotRebasedError, having changed nothing."""
+    opened = owned_database(config)
+    inbox = Inbox(build_adapters(config.profiles))
+    try:
+        return await lane_rebase.rebase(opened, Kafka(config.settings.kafka_bootstrap), inbox, policy(config), lane)
+    finally:
+        await opened.close()
+
+
+def policy(config: Config) -> Policy:
+    """The times by which the lifecycle goes."""
+    return Policy(pay_grace_s=config.settings.pay_grace_s, first_query_s=config.settings.first_query_s)
 
 
 async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ import typer
 from aiokafka.errors import KafkaError
 from typer.exceptions import TyperException
 
-from service.cli import artifacts, events, keys, looking, running, wallet
+from service.cli import artifacts, events, keys, looking, repairing, running, wallet
 from service.cli.context import Globals, NoError, Output
 from service.config import ConfigError
 from service.dev.child import ServerFailedError
@@ -45,6 +45,7 @@ def options(
 running.add_to(app)
 events.add_to(app)
 looking.add_to(app)
+repairing.add_to(app)
 wallet.add_to(app)
 keys.add_to(app)
 artifacts.add_to(app)

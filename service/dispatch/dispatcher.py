@@ -15,7 +15,7 @@ import structlog
 from schemas.vocabulary import OperationKind, Outcome
 from service.clock import Clock, Ids
 from service.dispatch.carrier import Carrier
-from service.lanes.worker import LaneGoneError
+from service.lanes.errors import LaneGoneError
 from service.wallets.adapter import BuilderRefusedError, WalletAdapter
 from statemachine.inputs import Input, OperationAttempted, OperationGivenUp, Trade, WalletEvidence
 from statemachine.order import Operation, Order

@@ -10,7 +10,7 @@ from schemas.vocabulary import Outcome
 from service.clock import Clock
 from service.dispatch.carrier import Carrier
 from service.dispatch.dispatcher import Submit
-from service.lanes.worker import LaneGoneError
+from service.lanes.errors import LaneGoneError
 from service.wallets.adapter import WalletAdapter
 from statemachine.order import Order
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -11,25 +12,33 @@ from service.kafka.clients import PRODUCE_TIMEOUT_S, started, within
 from service.store.lanes import Fingerprint, LaneRow
 
 
-async def check_topics(broker: Broker, row: LaneRow) -> tuple[list[int], str | None]:
-    """Where to begin to read a lane, and a reason to halt it, when its topics are not those it knew.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a lane is in one of its topics. `why_not` is set when it cannot go on from there."""
 
-    The offsets are the beginnings for a lane that was never owned, else those of its row.
-    """
+    topic: str
+    position: int
+    begin: int
+    why_not: str | None = None
+
+
+async def places(broker: Broker, row: LaneRow) -> list[Place]:
+    """Where the lane is in each of INPUT_TOPICS: at their beginnings, when it was never owned."""
     async with started(broker.consumer()) as reader:
         partitions = [TopicPartition(topic, row.lane) for topic in INPUT_TOPICS]
         begins = await within(reader.beginning_offsets(partitions), PRODUCE_TIMEOUT_S)
         if row.next_offsets is None:
-            return [begins[partition] for partition in partitions], None
+            return [Place(str(each.topic), begins[each], begins[each]) for each in partitions]
         ends = await within(reader.end_offsets(partitions), PRODUCE_TIMEOUT_S)
+        found = []
         for partition, position in zip(partitions, row.next_offsets, strict=True):
-            why_not = _out_of_reach(partition, position, begins[partition], ends[partition])
+            begin = begins[partition]
+            why_not = _out_of_reach(partition, position, begin, ends[partition])
             known = row.fingerprints.get(partition.topic)
-            if why_not is None and known is not None and known.offset >= begins[partition]:
+            if why_not is None and known is not None and known.offset >= begin:
                 why_not = await _is_another(reader, partition, known)
-            if why_not is not None:
-                return row.next_offsets, why_not
-        return row.next_offsets, None
+            found.append(Place(str(partition.topic), position, begin, why_not))
+        return found
 
 
 def _out_of_reach(partition: TopicPartition, position: int, begin: int, end: int) -> str | None:

@@ -13,7 +13,7 @@ import structlog
 
 from service.lanes.ports import Ports
 from service.lanes.session import LaneSession
-from service.observability import OWNED
+from service.observability import HALTED, OWNED
 from service.store import connection as store_connection
 from service.store import lanes as lane_rows
 
@@ -80,6 +80,10 @@ class Leases:
                 session.lose()
         if asyncio.get_running_loop().time() < self._claims_from:
             return
+        # Shown by every engine, for the one that halted it may be gone, and a person frees it elsewhere.
+        halted = await lane_rows.halted_lanes(database)
+        for lane in range(self.ports.lanes):
+            HALTED.labels(lane).set(lane in halted)
         workers = await lane_rows.alive_workers(database, self.lease_ttl_s)
         share = share_of(self.worker, workers, self.ports.lanes)
         if len(self._sessions) < share:

@@ -17,12 +17,12 @@ from service.dispatch.dispatcher import Dispatcher
 from service.dispatch.reconciler import Reconciler
 from service.kafka import clients
 from service.lanes.batch import LanePosition, Published, Started
-from service.lanes.fingerprints import check_topics
+from service.lanes.errors import LaneHaltedError
+from service.lanes.fingerprints import places
 from service.lanes.intake import LaneQueue
 from service.lanes.ports import Ports
-from service.lanes.worker import LaneHaltedError, LaneWorker
-from service.observability import HALTED
-from service.relay import Relay
+from service.lanes.worker import LaneWorker
+from service.relay import Relay, check_tail, committed_tail
 from service.store import connection as store_connection
 from service.store import lanes as lane_rows
 from service.store import operations as operation_rows
@@ -55,7 +55,6 @@ class LaneSession:
 
     def start(self) -> None:
         """Begins, in the background."""
-        HALTED.labels(self.row.lane).set(0)
         self._task = asyncio.create_task(self._keep())
         self._task.add_done_callback(lambda _: self.on_end(self.row.lane))
 
@@ -94,7 +93,7 @@ class LaneSession:
                     log.info("lane_fenced", reason=str(error))
                     return
                 except LaneHaltedError as error:
-                    await self._halt(str(error))
+                    await self._halt(error)
                     return
                 except WAITS as error:
                     log.warning("lane_waits", epoch=epoch, error=repr(error))
@@ -103,7 +102,8 @@ class LaneSession:
                     failures += 1
                     log.exception("lane_failed", epoch=epoch, failures=failures)
                     if failures >= MAX_FAILURES:
-                        await self._halt(f"failed {failures} times in a row without a commit: {error!r}")
+                        reason = f"failed {failures} times in a row without a commit: {error!r}"
+                        await self._halt(LaneHaltedError(reason))
                         return
                 if self._draining or not await self._read_row_again():
                     return
@@ -127,9 +127,13 @@ class LaneSession:
     async def _once(self) -> None:
         """Opens the lane and works until it is drained or something fails."""
         ports, row = self.ports, self.row
-        offsets, why_not = await check_topics(ports.broker, row)
-        if why_not is not None:
-            raise LaneHaltedError(why_not)
+        found, tail_seq = await asyncio.gather(places(ports.broker, row), committed_tail(ports.broker, row.lane))
+        # Before anything is decided anew: no entry that is published can be newer than the row we claimed.
+        check_tail(row.lane, tail_seq or 0, row.lane_seq)
+        for place in found:
+            if place.why_not is not None:
+                raise LaneHaltedError(place.why_not, "rebase")
+        offsets = [place.position for place in found]
         if row.next_offsets is None:
             await lane_rows.begin_at(ports.database, row.lane, row.epoch, offsets)
         connection = await ports.database.connect()
@@ -235,9 +239,9 @@ class LaneSession:
         self._released = True
         log.info("lane_released", epoch=self.row.epoch)
 
-    async def _halt(self, reason: str) -> None:
+    async def _halt(self, error: LaneHaltedError) -> None:
+        reason = f"{error}. When that is understood: paystate {error.remedy} {self.row.lane}"
         log.error("lane_halted", lane=self.row.lane, epoch=self.row.epoch, reason=reason)
-        HALTED.labels(self.row.lane).set(1)
         with contextlib.suppress(*store_connection.UNAVAILABLE):
             await lane_rows.halt(self.ports.database, self.row.lane, self.row.epoch, reason)
 

@@ -18,6 +18,7 @@ from aiokafka import ConsumerRecord
 from service.clock import DatabaseClock, Ids
 from service.kafka.partition import lane_of
 from service.lanes.batch import LaneBatch, LanePosition, Published, Started
+from service.lanes.errors import LaneGoneError, LaneHaltedError
 from service.lanes.inbox import Inbox, Opened
 from service.lanes.intake import LaneQueue
 from service.observability import BATCHES, RECORDS
@@ -44,14 +45,6 @@ _OPENER = ThreadPoolExecutor(1, "opener")
 CACHE_ORDERS = 20_000
 # A timer that did not move its order's next wake time must not spin.
 TIMER_GUARD_S = 60
-
-
-class LaneHaltedError(Exception):
-    """The lane must stop until a person has looked; the message is the reason."""
-
-
-class LaneGoneError(Exception):
-    """The worker ended before the input was committed: whether it counts is not known."""
 
 
 @dataclass(slots=True)

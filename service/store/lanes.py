@@ -201,6 +201,49 @@ async def halt(database: Database, lane: int, epoch: int, reason: str) -> None:
         )
 
 
+async def halted_lanes(database: Database) -> set[int]:
+    """The lanes that wait for a person."""
+    async with database.acquire() as connection:
+        return {
+            row["lane"] for row in await connection.fetch("select lane from lanes where halt_reason is not null")
+        }
+
+
+async def halted(connection: asyncpg.Connection, lane: int) -> tuple[LaneRow, str | None]:
+    """The lane's row, locked, and why it is halted; None when it is not. Raises NotInstalledError."""
+    record = await connection.fetchrow(
+        f"select {_ROW}, halt_reason from lanes where lane = $1 for update",  # noqa: S608 - a constant
+        lane,
+    )
+    if record is None:
+        raise NotInstalledError(f"there is no lane {lane}")
+    return _row(record), record["halt_reason"]
+
+
+async def free(connection: asyncpg.Connection, lane: int, shifts: Sequence[int] = (0, 0, 0)) -> int:
+    """Lets a halted lane be claimed again, and answers its new epoch. `shifts` moves where its counting began."""
+    epoch: int = await connection.fetchval(
+        """
+        update lanes set halt_reason = null, owner = null, lease_until = null, epoch = epoch + 1,
+            first_offsets = array(select a + b from unnest(first_offsets, $2::bigint[])
+                with ordinality as c(a, b, i) order by i)
+        where lane = $1 returning epoch
+        """,
+        lane,
+        list(shifts),
+    )
+    return epoch
+
+
+async def resume(database: Database, lane: int) -> str | None:
+    """Frees a halted lane as it is; answers why it had halted, None when it had not."""
+    async with database.acquire() as connection, connection.transaction():
+        _, reason = await halted(connection, lane)
+        if reason is not None:
+            await free(connection, lane)
+        return reason
+
+
 def fingerprints_json(fingerprints: dict[str, Fingerprint]) -> str:
     """The column's text."""
     return orjson.dumps({topic: [f.offset, f.timestamp_ms, f.crc] for topic, f in fingerprints.items()}).decode()

@@ -12,6 +12,30 @@ _LOAD = """
 """
 
 
+# A topic that was made anew has the same offsets once more. What waits from before gets offsets below zero, a
+# block of its own for each epoch.
+OFFSETS_PER_EPOCH = 2**40
+
+
+async def set_apart(connection: asyncpg.Connection, lane: int, topic: str, epoch: int) -> None:
+    """Makes room for the records of a topic that was made anew: needs the owner of the schema.
+
+    Dead letters of the old one are kept under its name with the epoch that ended it: `orders.events~7`.
+    """
+    await connection.execute(
+        "update dead_letters set topic = $2 || '~' || $3::text where lane = $1 and topic = $2",
+        lane,
+        topic,
+        str(epoch),
+    )
+    await connection.execute(
+        "update parked set record_offset = record_offset - $3 where lane = $1 and topic = $2",
+        lane,
+        topic,
+        OFFSETS_PER_EPOCH * epoch,
+    )
+
+
 async def counts(connection: asyncpg.Connection, lane: int) -> dict[str, int]:
     """How many records wait for each order of the lane."""
     rows = await connection.fetch(

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from prometheus_client import REGISTRY
 
 from schemas.vocabulary import Topic
 from service import wiring
@@ -18,9 +19,12 @@ from service.dev.kafka import EmbeddedKafka
 from service.engine import Engine
 from service.kafka.partition import lane_of
 from service.kafka.topics import WrongTopicError, create_topics
+from service.lanes.rebase import NotRebasedError
+from service.store import lanes as lane_rows
 from service.store import views
 from service.store.connection import Database
 from service.store.migrate import migrate
+from service.verify import verify
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +56,7 @@ async def database(config: Config) -> AsyncIterator[Database]:
 
 
 @contextlib.asynccontextmanager
-async def _running(config: Config) -> AsyncIterator[Engine]:
+async def running(config: Config) -> AsyncIterator[Engine]:
     """An engine in this process, which hands its lanes over at the end."""
     engine = wiring.engine(config)
     ready = asyncio.Event()
@@ -89,6 +93,13 @@ async def _halt_reason(database: Database) -> str:
     return str(row["halt_reason"])
 
 
+async def _shown(*, halted: float) -> None:
+    """Returns when the metric says so of lane 0."""
+    async with asyncio.timeout(10):
+        while REGISTRY.get_sample_value("paystate_lane_halted", {"lane": "0"}) != halted:
+            await asyncio.sleep(0.1)
+
+
 async def _delete(config: Config, topic: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=config.settings.kafka_bootstrap)
     await admin.start()
@@ -99,28 +110,28 @@ async def _delete(config: Config, topic: str) -> None:
 
 
 async def test_a_topic_that_was_made_anew_halts_its_lane(config: Config, database: Database) -> None:
-    async with _running(config):
+    async with running(config):
         await _send(config, 3)
         await _lane(database, lambda row: row["next_offsets"] == [3, 0, 0])
     await _delete(config, Topic.ORDERS)
     await create_topics(config.settings.kafka_bootstrap, LANES)
-    async with _running(config):
+    async with running(config):
         assert await _halt_reason(database) == (
             "orders.events[0] ends at offset 0, and the lane has read up to 3: "
-            "the topic was recreated or has lost records"
+            "the topic was recreated or has lost records. When that is understood: paystate rebase 0"
         )
         # The other lane goes on.
         assert (await views.lane_rows(database))[1]["status"] == "owned"
 
 
 async def test_another_topic_with_as_many_records_is_noticed_too(config: Config, database: Database) -> None:
-    async with _running(config):
+    async with running(config):
         await _send(config, 3)
         await _lane(database, lambda row: row["next_offsets"] == [3, 0, 0])
     await _delete(config, Topic.ORDERS)
     await create_topics(config.settings.kafka_bootstrap, LANES)
     await _send(config, 4)
-    async with _running(config):
+    async with running(config):
         assert "is not the one that the lane has read: the topic was recreated" in await _halt_reason(database)
 
 
@@ -130,10 +141,34 @@ async def test_a_journal_that_ends_before_the_topic_does_halts_the_lane(config: 
     async with producer.transaction():
         await producer.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 12}', partition=0)
     await producer.stop()
-    async with _running(config):
+    async with running(config):
         assert await _halt_reason(database) == (
-            "payment.state-events[0] has lane_seq 12, and the journal ends at 0: Postgres went back in time"
+            "payment.state-events[0] has lane_seq 12, and the journal ends at 0: Postgres went back in time."
+            " When that is understood: paystate rebase 0"
         )
+
+
+async def test_a_lane_goes_on_when_a_person_says_so(config: Config, database: Database) -> None:
+    async with running(config):
+        await _send(config, 3)
+        await _lane(database, lambda row: row["next_offsets"] == [3, 0, 0])
+    await _delete(config, Topic.ORDERS)
+    await create_topics(config.settings.kafka_bootstrap, LANES)
+    await _send(config, 4)
+    async with running(config):
+        reason = await _halt_reason(database)
+        await _shown(halted=1.0)
+        # Nothing is mended, so that it halts again.
+        assert await lane_rows.resume(database, 0) == reason
+        assert await _halt_reason(database) == reason
+        done = await wiring.rebase(config, 0)
+        assert [(place.topic, place.position, place.begin) for place in done.moved] == [(Topic.ORDERS, 3, 0)]
+        row = await _lane(database, lambda row: row["next_offsets"] == [4, 0, 0])
+        await _shown(halted=0.0)
+    assert row["status"] == "owned"
+    assert (await verify(database, config.settings.kafka_bootstrap, 5.0)).ok
+    with pytest.raises(NotRebasedError, match="lane 0 is not halted"):
+        await wiring.rebase(config, 0)
 
 
 async def test_an_engine_does_not_start_on_topics_of_another_shape(config: Config) -> None:

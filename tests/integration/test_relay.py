@@ -15,7 +15,7 @@ from service.kafka.broker import Kafka
 from service.kafka.clients import consumer, transactional_producer
 from service.kafka.topics import create_topics
 from service.lanes.batch import Published
-from service.lanes.worker import LaneHaltedError
+from service.lanes.errors import LaneHaltedError
 from service.relay import Relay, last_published
 from service.state_events import headers
 from service.store import lanes
