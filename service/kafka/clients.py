@@ -102,6 +102,23 @@ async def abandon(client: AIOKafkaConsumer | AIOKafkaProducer | None) -> None:
     done, _ = await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_S)
     if not done:
         stopping.cancel()
+        await _end_sender(client)
+
+
+async def _end_sender(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """A producer that is stopped first delivers what it holds, and for ever goes on trying to.
+
+    Its sender ends at the second cancellation: the first only makes it wait for the requests under way.
+    """
+    sender = getattr(client, "_sender", None)
+    if sender is None or sender.sender_task is None:
+        return
+    for _ in range(2):
+        sender.sender_task.cancel()
+        await asyncio.wait({sender.sender_task}, timeout=0)
+    closing = asyncio.ensure_future(client.client.close())
+    _stopping.add(closing)
+    closing.add_done_callback(_stopped)
 
 
 # Whoever waits for nothing holds a task only weakly.

@@ -131,3 +131,17 @@ async def test_a_client_that_knows_of_no_broker_says_that_there_is_none(monkeypa
     with pytest.raises(KafkaConnectionError):
         await start(producer)
     await abandon(producer)
+
+
+async def test_a_producer_that_is_given_up_does_not_go_on_trying() -> None:
+    with EmbeddedKafka() as broker:
+        producer = transactional_producer(broker.bootstrap, "given-up")
+        await start(producer)
+        await producer.begin_transaction()
+        await producer.send_and_wait("lost", b"1")
+        broker.kill()
+        await producer.send("lost", b"2")
+        await abandon(producer)
+    sender = producer._sender.sender_task
+    await asyncio.wait({sender}, timeout=5)
+    assert sender.done()
