@@ -9,11 +9,9 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from service.sandbox.demo.world import World, running_shop
-from tests.e2e.visitor import Visitor
+from tests.e2e.visitor import DESKTOP, PHONE, Visitor
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1320, "height": 900}
 HERE = Path(__file__).parent
 
 

@@ -5,11 +5,32 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from playwright.async_api import Locator, Page, expect
 
 from service.sandbox.demo.world import World
 
 PATIENCE_MS = 20_000
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1320, "height": 900}
+# For a test that one width is enough for; the other flow then has the other one.
+ON_A_PHONE = pytest.mark.parametrize("visitor", [PHONE], ids=["phone"], indirect=True)
+ON_A_DESK = pytest.mark.parametrize("visitor", [DESKTOP], ids=["desktop"], indirect=True)
+# Both dialects and both widths, in half as many tests.
+EACH_WALLET = pytest.mark.parametrize(
+    ("visitor", "wallet"),
+    [(DESKTOP, "sandbox"), (PHONE, "sandbox_plus")],
+    ids=["desktop-alipay", "phone-alipay_plus"],
+    indirect=["visitor"],
+)
+# The cashier's buttons after which the money moves all the same, with what `my.tradePay` says.
+STILL_PAYING = [
+    ("unknown", "6004"),
+    ("lose", "9000"),
+    ("late", "9000"),
+    ("twice", "9000"),
+    ("late-twice", "9000"),
+]
 
 
 # Without slots: Playwright leaves a mark on whoever listens.
@@ -101,6 +122,10 @@ class Visitor:
     def entries(self, words: str) -> Locator:
         """The steps that say this."""
         return self.page.locator("#steps .entry", has_text=words)
+
+    def records(self, words: str) -> Locator:
+        """The records on the input topics that say this; the topic's name stands over each."""
+        return self.page.locator("#steps .from-kafka", has_text=words)
 
     async def order_id(self) -> str:
         return str(await self.page.locator("#order-id").text_content())

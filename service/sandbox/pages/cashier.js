@@ -7,7 +7,7 @@ const FAILED = "4000";
 // Long enough to be read; whoever is in a hurry has the button.
 const SHOWN_MS = 1500;
 // A late callback leaves time for what should come before it.
-const LATE_S = 8;
+const LATE_S = 6;
 
 const FAILURES = [
   ["network", "The network fails", "6002: the wallet never hears of it", { connection: "lost_before" }],

@@ -43,7 +43,14 @@ export class Behind {
   constructor(onState) {
     this.onState = onState;
     this.list = place('steps');
-    this.reset('');
+    this.kind = '';
+    this.orderId = '';
+    /** @type {Entry[]} */
+    this.entries = [];
+    /** @type {EventSource | undefined} */
+    this.events = undefined;
+    /** @type {number | undefined} */
+    this.ledgerTimer = undefined;
     this.showFigures();
   }
 
@@ -51,10 +58,7 @@ export class Behind {
   reset(kind) {
     this.kind = kind;
     this.orderId = '';
-    /** @type {Entry[]} */
     this.entries = [];
-    /** @type {any} */
-    this.last = null;
     this.events?.close();
     this.events = undefined;
     clearTimeout(this.ledgerTimer);
@@ -119,7 +123,6 @@ export class Behind {
 
   /** @param {any} event */
   showState(event) {
-    this.last = event;
     const path = place('path');
     if (event.previous_state !== event.state) {
       path.lastElementChild?.removeAttribute('aria-current');
@@ -132,7 +135,7 @@ export class Behind {
     );
     this.showMoney(event);
     clearTimeout(this.ledgerTimer);
-    this.ledgerTimer = setTimeout(() => this.showLedger(), LEDGER_AFTER_MS);
+    this.ledgerTimer = window.setTimeout(() => this.showLedger(), LEDGER_AFTER_MS);
   }
 
   /** @param {any} event */

@@ -91,13 +91,13 @@ export function createMy(phone) {
     return { data: said, status: reply.status, headers: Object.fromEntries(reply.headers) };
   }
 
-  return /** @type {My} */ ({
+  return {
     tradePay: (options) => told(options, tradePay(options?.orderStr ?? '')),
     request: (options) => /** @type {any} */ (told(/** @type {any} */ (options), request(options))),
-    alert: (options) => {
+    alert: async (options) => {
       seen('alert', 'call', { content: options?.content });
       const text = [options?.title, options?.content].filter(Boolean).join('\n');
-      return told(options, phone.alert(text, options?.buttonText ?? 'OK').then(() => ({})));
+      await told(options, phone.alert(text, options?.buttonText ?? 'OK').then(() => ({})));
     },
     showToast: async (options) => phone.toast(options?.content ?? '', options?.duration ?? TOAST_MS),
     navigateTo: (options) => {
@@ -115,5 +115,5 @@ export function createMy(phone) {
       sessionStorage.setItem(key, JSON.stringify(data));
       return { success: true };
     },
-  });
+  };
 }

@@ -1,6 +1,6 @@
 // The page: a phone that runs the mini program, the wallet's cashier over it, and beside it what happens behind.
 import { Behind } from './behind.js';
-import { createCashier } from './cashier.js';
+import { openCashier } from './cashier.js';
 import { createMiniProgram } from './miniprogram.js';
 import { createMy } from './my.js';
 import { step } from './steps.js';
@@ -10,9 +10,12 @@ const place = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 /** @param {string} id */
 const box = (id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 
-const { wallet } = await (await fetch('/settings.json')).json();
+/** @type {Promise<{ wallet: string }>} */
+const settings = fetch('/settings.json').then((reply) => reply.json());
 const behind = new Behind(onState);
 let awaitsDisplay = false;
+/** @type {Record<string, string>} */
+const FATES = { lose: 'is lost', late: 'is late', twice: 'comes twice' };
 
 /** @param {any} event */
 function onState(event) {
@@ -81,7 +84,7 @@ function onSeen({ step: name, at, answered_at: answeredAt, method, path, request
     const { action, connection, callback, delay_s: delay } = request;
     const words = [action === 'cancel' ? 'cancels' : 'confirms'];
     if (connection) words.push(connection === 'lost_before' ? '; the network is lost' : '; the answer is lost');
-    if (callback) words.push(`; the callback ${{ lose: 'is lost', late: 'is late', twice: 'comes twice' }[callback] ?? ''}`);
+    if (callback) words.push(`; the callback ${FATES[callback]}`);
     if (callback === 'twice' && delay) words.push(', and late');
     show(name, { at, title: 'the cashier page', record: request }, words.join(''));
   } else show(name, { at, title: 'the cashier page', record: response ?? {} });
@@ -120,7 +123,7 @@ const setTitle = (title) => {
 /** @type {Awaited<ReturnType<typeof createMiniProgram>> | undefined} */
 let mini;
 const my = createMy({
-  openCashier: createCashier(place('sheet'), wallet, onSeen),
+  openCashier: async (orderStr) => openCashier(place('sheet'), (await settings).wallet, orderStr, onSeen),
   alert,
   toast,
   open: async (url, replaces) => mini?.open(url, replaces),
@@ -129,18 +132,7 @@ const my = createMy({
   seen: onCall,
 });
 /** @type {any} */ (globalThis).my = my;
-mini = await createMiniProgram({
-  screen: place('screen'),
-  onPage: (title, canGoBack) => {
-    setTitle(title);
-    place('back').hidden = !canGoBack;
-    place('screen').scrollTop = 0;
-  },
-  onTap,
-});
-await mini.open(mini.first, false);
-
-place('back').addEventListener('click', () => mini.back(1));
+place('back').addEventListener('click', () => mini?.back(1));
 box('silence').addEventListener('change', silence);
 for (const button of document.querySelectorAll('button[data-wallet]')) {
   button.addEventListener('click', () => {
@@ -168,3 +160,15 @@ function showChoices() {
   box('closes-early').checked = Boolean(my.getStorageSync({ key: 'closesEarly' }).data);
 }
 showChoices();
+
+// Last, because it takes a moment: what can be pressed should do something from the beginning.
+mini = await createMiniProgram({
+  screen: place('screen'),
+  onPage: (title, canGoBack) => {
+    setTitle(title);
+    place('back').hidden = !canGoBack;
+    place('screen').scrollTop = 0;
+  },
+  onTap,
+});
+await mini.open(mini.first, false);

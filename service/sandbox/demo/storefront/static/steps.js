@@ -85,6 +85,7 @@ export function ofRecord(record, kind, callback) {
     case 'wallet.callbacks':
       return kind === 'payment' || OF_THE_BUYER.includes(callback.notify_type ?? callback.notifyType) ? 'callback' : 'settled';
     default:
-      return { 'order.created': 'create', 'order.client_result': 'client_result' }[record.value?.type] ?? 'cancel';
+      if (record.value?.type === 'order.created') return 'create';
+      return record.value?.type === 'order.client_result' ? 'client_result' : 'cancel';
   }
 }

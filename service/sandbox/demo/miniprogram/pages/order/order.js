@@ -13,6 +13,7 @@ Page({
   /** @type {() => void} */
   stop() {},
 
+  /** @param {any} query */
   onLoad(query) {
     this.setData({ id: query.id, code: query.code });
     this.stop = watch(query.id, (order) => this.show(order));

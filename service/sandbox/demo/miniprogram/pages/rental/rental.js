@@ -25,6 +25,7 @@ Page({
   /** @type {() => void} */
   stop() {},
 
+  /** @param {any} query */
   onLoad(query) {
     this.setData({ id: query.id, code: query.code });
     this.stop = watch(query.id, (order) => this.show(order));
@@ -56,6 +57,7 @@ Page({
     });
   },
 
+  /** @param {{ currentTarget: { dataset: Record<string, string> } }} event */
   onHours(event) {
     const hours = Number(event.currentTarget.dataset.hours);
     this.setData({ hours, fee: money(hours * HOUR_MINOR), choices: choicesWith(hours) });
