@@ -15,6 +15,7 @@ def test_the_sample_is_the_guides_unchanged() -> None:
 
 async def test_the_sample_runs_and_its_damage_is_shown(visitor: Visitor) -> None:
     await visitor.press("The guide's own sample call")
+    await expect(visitor.page.locator("#title")).to_have_text("The guide's sample")
     await visitor.picture("1_sample")
     await visitor.press("Run the sample")
     problems = visitor.cashier.locator("#problems li")

@@ -96,7 +96,7 @@ export class Behind {
     }
     const isState = seen.topic === 'payment.state-events';
     const callback = seen.topic === 'wallet.callbacks' ? callbackFields(seen.value) : {};
-    const record = seen.topic === 'wallet.callbacks' ? { ...seen.value, body_decoded: callback } : seen.value;
+    const record = seen.topic === 'wallet.callbacks' ? { body_decoded: callback, ...seen.value } : seen.value;
     const title = `${seen.topic} · lane ${seen.partition} · offset ${seen.offset}`;
     const name = ofRecord(seen, this.kind, callback);
     if (!isState) {
@@ -111,7 +111,7 @@ export class Behind {
       record,
       fate: seen.value.disposition,
     });
-    this.showState(seen.value);
+    this.stayingAtTheEnd(() => this.showState(seen.value));
     this.onState(seen.value);
   }
 
@@ -173,7 +173,8 @@ export class Behind {
     );
     const total = `taken ${money(row.taken_minor)}${row.kind === 'preauth' ? `, released ${money(row.released_minor)}` : ''}`;
     const list = element('ul', 'asked', ...asked);
-    place('ledger').replaceChildren(element('p', '', "The wallet's own ledger: ", element('b', '', total)), list);
+    const said = element('p', '', "The wallet's own ledger: ", element('b', '', total));
+    this.stayingAtTheEnd(() => place('ledger').replaceChildren(said, list));
     list.hidden = asked.length === 0;
   }
 
@@ -184,11 +185,16 @@ export class Behind {
     let index = this.entries.length;
     while (index > 0 && this.entries[index - 1].at > entry.at) index -= 1;
     this.entries.splice(index, 0, entry);
+    this.stayingAtTheEnd(() => this.list.insertBefore(this.shown(entry), this.list.children[index] ?? null));
+    this.count();
+  }
+
+  /** Who looks at the newest goes on doing so; who has scrolled up is left there. @param {() => void} change */
+  stayingAtTheEnd(change) {
     const panel = this.list.parentElement ?? this.list;
     const atEnd = panel.scrollHeight - panel.scrollTop - panel.clientHeight < MOST_AT_THE_END_PX;
-    this.list.insertBefore(this.shown(entry), this.list.children[index] ?? null);
+    change();
     if (atEnd) panel.scrollTop = panel.scrollHeight;
-    this.count();
   }
 
   /** @param {Entry} entry */

@@ -68,7 +68,7 @@ function onRequest(phase, at, detail) {
     show(`${name}_call`, { at, source: 'http', title: `${method} ${path}`, record: detail });
   } else if (name === 'create') {
     if (response.order_id) behind.follow(response.order_id);
-    show('create_answer', { at, source: 'http', title: `${status}`, record: detail });
+    show('create_answer', { at, source: 'http', title: `→ ${status}`, record: detail });
     silence();
   }
 }
@@ -76,10 +76,12 @@ function onRequest(phase, at, detail) {
 /** @param {any} seen a step that the wallet took */
 function onSeen({ step: name, at, answered_at: answeredAt, method, path, request, status, response }) {
   if (name === 'look' || name === 'pay') {
-    show(name, { at, source: 'http', title: `${method} ${path}`, record: request });
-    const answered = { at: answeredAt, source: /** @type {const} */ ('http'), title: `${status}`, record: response };
+    let words = name === 'pay' && request.connection === 'lost_before' ? 'is not reached: the network is lost' : '';
+    if (request.action === 'cancel') words = 'is told that the buyer walks away';
+    show(name, { at, source: 'http', title: `${method} ${path}`, record: request }, words);
+    const answered = { at: answeredAt, source: /** @type {const} */ ('http'), title: `→ ${status}`, record: response };
     if (name === 'look') show('looked', answered, status === 200 ? '' : 'refuses the orderStr');
-    else show('pay', { ...answered, title: `${method} ${path} → ${status}` }, 'is done');
+    else show('pay', answered, `the phone is left with ${response.result_code ?? 'nothing'}`);
   } else if (name === 'pressed') {
     const { action, connection, callback, delay_s: delay } = request;
     const words = [action === 'cancel' ? 'cancels' : 'confirms'];
