@@ -31,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("run")(run_engine)
     app.command()(serve)
     app.command()(sandbox)
+    app.command(hidden=True)(shop)
 
 
 def demo(
@@ -123,6 +124,26 @@ def sandbox(
         return
     except OSError as error:
         raise NoError(f"the sandbox cannot run on port {port}: {error.strerror}") from None
+
+
+def shop(
+    context: typer.Context,
+    wallet_url: Annotated[str, typer.Option(help="Where the sandbox wallet is.", metavar="U")],
+    api_url: Annotated[str, typer.Option(help="Where the order API is.", metavar="U")],
+    port: Annotated[int, typer.Option(help="Where to listen; 0 is any free port.", metavar="P")] = 0,
+) -> None:
+    """Run the demo's shop in a browser; `paystate demo` starts it together with the rest."""
+    from service.sandbox.demo.storefront.app import run_shop
+
+    def ready(url: str) -> None:
+        print(url, "READY", sep="\n", flush=True)
+
+    try:
+        run_loop(run_shop(settings(context), port, wallet_url, api_url, ready))
+    except asyncio.CancelledError:
+        return
+    except OSError as error:
+        raise NoError(f"the shop cannot run on port {port}: {error.strerror}") from None
 
 
 def _listen(port: int, host: str) -> socket.socket:

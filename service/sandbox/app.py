@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
 
 from service.clock import Clock, SystemClock
 from service.http.serving import listen, serve
-from service.sandbox import control, gateway
+from service.sandbox import control, gateway, pages
 from service.sandbox.callbacks import RESEND_AFTER_S, Callbacks, Voice
 from service.sandbox.desk import Desk
 from service.sandbox.faults import Dice
@@ -24,22 +23,6 @@ from service.sandbox.severing import SeverableProtocol
 from service.sandbox.voice import AlipayVoice
 
 LEDGER_FILE: Final = "ledger.sqlite"
-
-PAGE: Final = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>paystate sandbox wallet</title>
-<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}</style>
-<h1>The sandbox wallet</h1>
-<p>It speaks Alipay's OpenAPI and Alipay+ with its own keys and one ledger. No money is real here.</p>
-<ul>
-<li><a href="/sandbox/ledger">The ledger</a>: what happened to the money</li>
-<li><a href="/sandbox/faults">The faults</a>: what goes wrong at the moment</li>
-<li><a href="/sandbox/paystate.toml">The profiles</a> for <code>--config</code>, with play keys</li>
-<li><a href="/docs">All calls</a></li>
-</ul>
-<p>The gateways are <code>POST /gateway.do</code> and <code>POST /ams/api/v1/payments/…</code>.
-A buyer pays with <code>POST /sandbox/pay</code>.</p>
-</html>
-"""
 
 
 def create_app(
@@ -67,9 +50,7 @@ def create_app(
     app.include_router(plus_gateway.routes(plus_gateway.PlusGateway(identity, desk, clock)))
     app.include_router(control.routes(control.Control(identity, ledger, callbacks, clock, dice)))
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> HTMLResponse:
-        return HTMLResponse(PAGE)
+    app.include_router(pages.routes())
 
     @app.get("/health")
     async def health() -> dict[str, str]:

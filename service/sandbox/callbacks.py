@@ -80,9 +80,14 @@ class Callbacks:
         self._slots = asyncio.Semaphore(MAX_SENDING)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def send(self, notice: Notice, number: int, fate: Fate = Fate.SEND) -> None:
-        """Begins to send; returns at once. `number` makes the notify_id, constant over resends."""
+    def send(self, notice: Notice, number: int, fate: Fate = Fate.SEND, delay_s: float | None = None) -> None:
+        """Begins to send; returns at once. `number` makes the notify_id, constant over resends.
+
+        `delay_s` is how long it waits at first, where that is not for the fate and the faults to say.
+        """
         plan = self._plan(fate)
+        if delay_s is not None:
+            plan = replace(plan, wait_s=delay_s)
         if plan.lost or len(self._tasks) >= MAX_WAITING:
             log.info("sandbox_callback_lost", order_id=notice.order_id, meant=plan.lost)
             return

@@ -56,14 +56,20 @@ class Desk:
         self._dice = dice
 
     def carry_out(self, method: Method, call: Call) -> Came:
-        """Once under each number. With the fault `fail_calls` it may have been carried out or not."""
+        """Once under each number. With the fault `fail_calls` it may have been carried out or not.
+
+        Raises LostAnswerError for a silenced request: it has been carried out, and no callback tells of it either.
+        """
         failing = self._dice.hit(self._dice.faults.fail_calls)
         carried_out = not failing or self._dice.even()
         try:
             with self._ledger.transaction():
-                done, numbers = self._act(method, call, carried_out=carried_out)
+                arrival = method.arrival(self._ledger, call) if method.arrival else None
+                done, numbers = self._act(method, call, arrival, carried_out=carried_out)
         except RefusedError as refusal:
             return Came(refusal=refusal, fails=failing)
+        if arrival is not None and self._dice.is_silenced(arrival.order_id, arrival.kind):
+            raise LostAnswerError(arrival.kind, late_s=0.0)
         # Only now: the ledger has it, so a callback tells of nothing that a crash could undo.
         for notice, number in zip(done.notices, numbers, strict=True):
             self._callbacks.send(notice, number)
@@ -74,8 +80,9 @@ class Desk:
         if self._dice.hit(self._dice.faults.lose_answers):
             raise LostAnswerError(call, late_s=self._dice.delay_s() if self._dice.even() else 0.0)
 
-    def _act(self, method: Method, call: Call, *, carried_out: bool) -> tuple[Done, list[int]]:
-        arrival = method.arrival(self._ledger, call) if method.arrival else None
+    def _act(
+        self, method: Method, call: Call, arrival: Arrival | None, *, carried_out: bool
+    ) -> tuple[Done, list[int]]:
         # Counted whatever becomes of it.
         again = self._ledger.arrive(arrival) if arrival else False
         if not carried_out:

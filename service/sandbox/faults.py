@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Rate = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 MAX_DELAY_S = 600.0
+# Silences that no call has met yet; the oldest goes when there are more.
+MAX_SILENCES = 1_000
 
 
 class Faults(BaseModel):
@@ -28,10 +30,22 @@ class Dice:
     def __init__(self, rng: random.Random) -> None:
         self.faults = Faults()
         self._rng = rng
+        # A dict, because it remembers which came first.
+        self._silences: dict[tuple[str, str], None] = {}
 
     def hit(self, rate: float) -> bool:
         """Whether it goes wrong this time."""
         return rate > 0 and self._rng.random() < rate
+
+    def silence(self, order_id: str, kind: str) -> None:
+        """Of the order's next request of this kind (capture, release, …) nothing is to come back."""
+        self._silences[order_id, kind] = None
+        if len(self._silences) > MAX_SILENCES:
+            del self._silences[next(iter(self._silences))]
+
+    def is_silenced(self, order_id: str, kind: str) -> bool:
+        """Whether that is this request. True once for each `silence`."""
+        return self._silences.pop((order_id, kind), self) is None
 
     def even(self) -> bool:
         """One half against the other."""

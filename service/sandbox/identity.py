@@ -16,6 +16,8 @@ from service.wallets.signatures import SignType, load_private_key
 
 APP_ID: Final = "2021000000000001"
 SELLER_ID: Final = "2088202224929664"
+# Whom the buyer is told that the money goes to.
+PAYEE: Final = "Harbour Goods 港湾小铺"
 CLIENT_ID: Final = "SANDBOX_5Y0566SG25J004124"
 # All that comes before /payments, at Antom and here.
 PLUS_PREFIX: Final = "/ams/api/v1"
@@ -34,6 +36,7 @@ class Identity:
     app_id: str = APP_ID
     seller_id: str = SELLER_ID
     client_id: str = CLIENT_ID
+    payee: str = PAYEE
     charset: str = "utf-8"
     sign_type: SignType = SignType.RSA2
 

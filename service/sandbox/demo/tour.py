@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import httpx2
 from rich.console import Console
 from rich.markup import escape
 
@@ -14,7 +15,7 @@ from service.clock import RandomIds, SystemClock
 from service.dev.child import ServerFailedError
 from service.sandbox.demo.shop import NotSettledError, Shop, open_shop
 from service.sandbox.demo.stories import STORIES, Story
-from service.sandbox.demo.world import World, running_world
+from service.sandbox.demo.world import World, running_shop, running_world
 from service.sandbox.reckoning import differences
 from service.store.views import story_of
 from service.timeline import console_for_people, print_timeline
@@ -22,6 +23,7 @@ from service.verify import verify
 
 VERIFY_WAIT_S = 10.0
 WATCH_S = 0.5
+SHOP_ANSWERS_S = 10.0
 
 
 def run_demo(*, once: bool) -> bool:
@@ -31,11 +33,11 @@ def run_demo(*, once: bool) -> bool:
     # A terminal's Ctrl-C and a supervisor's SIGTERM end it the same way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with running_world(console) as world:
+        with running_world(console) as world, running_shop(world) as shop_url:
             console.print(f"[dim]ready after {time.monotonic() - began:.1f} s[/]\n")
-            well = wiring.run_loop(_tour(world, console))
+            well = wiring.run_loop(_tour(world, console)) and _opens(shop_url, console)
             console.print(f"\n[dim]{time.monotonic() - began:.1f} s in all[/]")
-            _say_where(console, world)
+            _say_where(console, world, shop_url)
             if not once:
                 _stay(console, world)
             return well
@@ -121,7 +123,22 @@ async def _check_books(world: World, shop: Shop, console: Console) -> bool:
     return not broken
 
 
-def _say_where(console: Console, world: World) -> None:
+def _opens(shop_url: str, console: Console) -> bool:
+    """Whether the shop's page is there, with the mini program that its phone runs."""
+    for path in ("/", "/miniprogram/app.json"):
+        try:
+            answer = httpx2.get(shop_url + path, timeout=SHOP_ANSWERS_S, trust_env=False)
+            said = "" if answer.is_success else f"answered {answer.status_code}"
+        except httpx2.HTTPError as error:
+            said = f"did not answer: {error}"
+        if said:
+            console.print(f"[bold red]NO[/]  the shop, {path}, {escape(said)}")
+            return False
+    return True
+
+
+def _say_where(console: Console, world: World, shop_url: str) -> None:
+    console.print(f"\n[bold green]the shop        {shop_url}[/]  buy the mug, rent the power bank, let it go wrong")
     console.print(f"\nsandbox wallet  {world.wallet_url}")
     console.print(f"webhook bridge  {world.bridge_url}/wallets/sandbox/notify")
     console.print(f"order API       {world.bridge_url}/v1/orders (described at {world.bridge_url}/docs)")

@@ -113,6 +113,21 @@ def start_engine(world: World, name: str = "engine") -> Child:
     return child
 
 
+@contextlib.contextmanager
+def running_shop(world: World) -> Iterator[str]:
+    """The shop in a browser, for as long as the context lasts; gives its URL. Raises ServerFailedError."""
+    port = free_port()
+    where = ("--port", str(port), "--wallet-url", world.wallet_url, "--api-url", world.bridge_url)
+    child, wait = _started("shop", ("shop", *where), world.logs / "shop.log", os.environ | world.environment)
+    world.children["shop"] = child
+    try:
+        wait()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        child.stop(signal.SIGTERM)
+        del world.children["shop"]
+
+
 def _started(
     name: str, arguments: tuple[str, ...], log: Path, environment: dict[str, str]
 ) -> tuple[Child, Callable[[], None]]:
