@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from service.clock import Clock, SystemClock
 from service.http.serving import listen, serve
 from service.sandbox import control, gateway
+from service.sandbox.absolute_form import OriginForm
 from service.sandbox.callbacks import RESEND_AFTER_S, Callbacks, Voice
 from service.sandbox.desk import Desk
 from service.sandbox.faults import Dice
@@ -61,6 +62,7 @@ def create_app(
         ledger.close()
 
     app = FastAPI(title="paystate sandbox wallet", lifespan=lifespan)
+    app.add_middleware(OriginForm)
     app.state.callbacks = callbacks
     desk = Desk(ledger, callbacks, clock, dice)
     app.include_router(gateway.routes(gateway.Gateway(identity, desk, dice), identity.charset))

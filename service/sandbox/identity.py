@@ -19,6 +19,7 @@ SELLER_ID: Final = "2088202224929664"
 CLIENT_ID: Final = "SANDBOX_5Y0566SG25J004124"
 # All that comes before /payments, at Antom and here.
 PLUS_PREFIX: Final = "/ams/api/v1"
+PLUS_SANDBOX_PREFIX: Final = "/ams/sandbox/api/v1"
 KEY_BITS: Final = 2048
 DEFAULT_NOTIFY_URL: Final = "http://127.0.0.1:8000/wallets/sandbox/notify"
 PROFILE_FILE: Final = "paystate.toml"
