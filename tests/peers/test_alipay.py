@@ -171,7 +171,7 @@ async def test_our_callbacks_by_hand_are_believed(command: list[str], shop: Shop
         "total_amount": "12.50",
         "subject": "50% & more",
     }
-    signed = by_hand("drill", shop.drills["sandbox"]).sign_callback(fields)
+    signed = by_hand("drill", shop.drills["sandbox"]).sign_callback(fields, SystemClock().now())
     async with shop.alipay(command) as peer:
         assert await verifies(peer, form(signed.body))
         assert not await verifies(peer, form(signed.body) | {"total_amount": "0.01"})
