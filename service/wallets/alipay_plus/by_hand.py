@@ -89,10 +89,7 @@ class AlipayPlusByHand:
         """See WalletByHand. It is signed for the path of the profile's notify_url."""
         if not fields:
             raise FieldsRefusedError("a callback that says nothing: there should be a notifyType and a result")
-        try:
-            body = json.dumps(fields, separators=(",", ":"), allow_nan=False).encode("ascii")
-        except ValueError as error:
-            raise FieldsRefusedError(str(error)) from None
+        body = json.dumps(fields, separators=(",", ":")).encode("ascii")
         return SignedMessage(self._headers(self.profile.notify_url, at, body), body)
 
     def sign_request(self, method: str, biz: Mapping[str, Any], at: datetime) -> SignedMessage:
