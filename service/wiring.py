@@ -17,6 +17,7 @@ from service.dispatch.carrier import carrier
 from service.dispatch.dispatcher import RetrySchedule
 from service.engine import Engine
 from service.kafka import clients
+from service.kafka.batches import Batches
 from service.kafka.forwarder import Forwarder
 from service.kafka.topics import check_counts, partition_counts
 from service.lanes.inbox import Inbox
@@ -81,7 +82,7 @@ async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[]
     """Runs what others reach over HTTP, until SIGTERM or SIGINT."""
     # An engine has no need of them, and they take a third of a second.
     from service.http.app import create_app  # noqa: PLC0415
-    from service.http.bridge import Bridge  # noqa: PLC0415
+    from service.http.bridge import Bridge, BridgeFirst  # noqa: PLC0415
     from service.http.callers import Callers  # noqa: PLC0415
     from service.http.serving import serve  # noqa: PLC0415
 
@@ -92,10 +93,13 @@ async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[]
     opened = database(config)
     api = _order_api(opened, lanes, adapters, publisher)
     callers = Callers(partial(api_keys.owner_of, opened), keys_on_loopback=settings.api_keys_on_loopback)
-    app = create_app(Bridge(adapters, publisher.publish, SystemClock().now), api, callers)
+    batches = Batches(settings.kafka_bootstrap, lanes)
+    wallets = Bridge(adapters, batches.publish, SystemClock().now)
+    app = create_app(wallets, api, callers)
     try:
-        await serve(app, bound, on_ready, on_stop=api.streams.end)
+        await serve(BridgeFirst(app, wallets), bound, on_ready, on_stop=api.streams.end)
     finally:
+        await batches.close()
         await publisher.close()
         await opened.close()
 
