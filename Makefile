@@ -6,7 +6,7 @@ BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11 $(if $(UPGRADE),--upgrade)
 # Folders with a package-lock.json; their .npmrc keeps hosts out of it.
-NODE := tests/peers/npm
+NODE := tests/peers/npm service/http/typescript
 export UV_PYTHON_DOWNLOADS = never
 
 .DEFAULT_GOAL := help

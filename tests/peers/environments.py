@@ -38,21 +38,26 @@ def python_peer(name: str) -> list[str]:
 
 def node_peer(name: str) -> list[str]:
     """The same of a peer that runs on node."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
+    place = node_packages(name, HERE / "npm")
+    # Beside its packages: node looks for them from where the driver is.
+    driver = Path(shutil.copy(HERE / "npm" / f"{name.replace('-', '_')}.js", place))
+    return [*in_zone("Asia/Shanghai"), "node", str(driver)]
+
+
+def node_packages(name: str, source: Path) -> Path:
+    """A copy of the folder with what its package-lock.json names installed; skips where there is no node."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
         pytest.skip(f"{name} needs node and npm, and they are not installed")
-    place = FOLDER / "npm"
-    lock = HERE / "npm" / "package-lock.json"
+    place = FOLDER / source.name
     _want(
         name,
         place,
-        lock,
-        ("cp", "-R", str(HERE / "npm"), str(place)),
+        source / "package-lock.json",
+        ("cp", "-R", str(source), str(place)),
         (npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(place)),
     )
-    # Beside its packages: node looks for them from where the driver is.
-    driver = Path(shutil.copy(HERE / "npm" / f"{name.replace('-', '_')}.js", place))
-    return [*in_zone("Asia/Shanghai"), node, str(driver)]
+    return place
 
 
 def in_zone(name: str) -> list[str]:
