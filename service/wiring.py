@@ -96,6 +96,7 @@ async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[]
     batches = Batches(settings.kafka_bootstrap, lanes)
     wallets = Bridge(adapters, batches.publish, SystemClock().now)
     app = create_app(wallets, api, callers)
+    collect_garbage_rarely()
     try:
         await serve(BridgeFirst(app, wallets), bound, on_ready, on_stop=api.streams.end)
     finally:
@@ -131,7 +132,7 @@ async def _lanes_of_topics(bootstrap: str) -> int:
 
 
 def collect_garbage_rarely() -> None:
-    """For a process that lives long and keeps many orders in memory.
+    """For a process that lives long, with many orders or requests in memory.
 
     An order and its events are no cycles: counting references frees them. By default Python looks for cycles
     700 allocations apart, which is every tenth event, and again and again through all orders that are cached.

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from schemas.vocabulary import Topic
 from schemas.wallet_callbacks import MAX_CALLBACK_BODY_BYTES, MAX_CALLBACK_HEADERS
+from service.http import at_once
 from service.http.bodies import BodyRefusedError, receive_body
 from service.wallets.adapter import CallbackRefusedError, RawCallback, WalletAdapter
 
@@ -60,9 +61,11 @@ class Bridge:
         """Answers one callback: with success only when it is durable, or says nothing of an order."""
         status, body = await self._take(profile, scope, receive)
         media_type = b"application/json" if body.startswith(b"{") else b"text/plain; charset=utf-8"
-        headers = [(b"content-length", b"%d" % len(body)), (b"content-type", media_type)]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        headers = [(b"content-type", media_type)]
+        if not at_once.answer(scope, status, headers, body):
+            headers.append((b"content-length", b"%d" % len(body)))
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
 
     async def _take(self, profile: str, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         adapter = self._adapters.get(profile)
@@ -92,7 +95,11 @@ class Bridge:
         headers = _headers(scope)
         if len(path) > MAX_PATH or len(headers) > MAX_CALLBACK_HEADERS:
             raise BodyRefusedError(400, "the path is too long, or there are too many headers")
-        body = await receive_body(receive, MAX_CALLBACK_BODY_BYTES, BODY_DEADLINE_S)
+        body = at_once.whole_body(scope)
+        if body is None:
+            body = await receive_body(receive, MAX_CALLBACK_BODY_BYTES, BODY_DEADLINE_S)
+        elif len(body) > MAX_CALLBACK_BODY_BYTES:
+            raise BodyRefusedError(413, f"more than {MAX_CALLBACK_BODY_BYTES} bytes")
         return RawCallback(scope["method"], path, headers, body, self._clock())
 
     async def _published(self, profile: str, order_id: str, callback: RawCallback) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.http import problems
+from service.http import at_once, problems
 
 # For a request's head and body together, from the connection's beginning or the request's first byte on.
 # Longer than what routes allow a body (10 s), so that those can answer; a good peer needs a second.
@@ -101,9 +101,10 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """As uvicorn."""
+        """As uvicorn; the application may take the short way."""
         self._is_in_head = False
         super().on_headers_complete()
+        at_once.offer(self.scope, self.cycle)
 
     def on_message_complete(self) -> None:
         """As uvicorn; the request is here, and nothing is awaited any more."""

@@ -23,7 +23,7 @@ from service.wiring import run_loop
 from tests.bench.workload import PROFILE
 
 # As many at a time as the bridge is given.
-AT_A_TIME = 64
+AT_A_TIME = 256
 
 
 async def main(bodies: list[bytes], count: int) -> None:
