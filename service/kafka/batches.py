@@ -6,7 +6,7 @@ at once, and a busy one sends fewer and larger batches, at a fifth of what singl
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
@@ -51,9 +51,15 @@ class Batches:
 
     async def close(self) -> None:
         """Gives up what still waits, and stops the producer."""
-        for task in self._sending.values():
+        sending = list(self._sending.values())
+        for task in sending:
             task.cancel()
-        await asyncio.gather(*self._sending.values(), return_exceptions=True)
+        await asyncio.gather(*sending, return_exceptions=True)
+        # A task that was cancelled before it began has told nobody.
+        self._sending.clear()
+        for waiting in self._waiting.values():
+            _tell(waiting, ConnectionError("closing"))
+            waiting.clear()
         producer, self._producer = self._producer, None
         await abandon(producer)
 
@@ -106,7 +112,7 @@ class Batches:
             return self._producer
 
 
-def _tell(those: Sequence[_Waiting], error: Exception | None) -> None:
+def _tell(those: Iterable[_Waiting], error: Exception | None) -> None:
     for each in those:
         # One whose request has ended waits no more.
         if each.durable.done():

@@ -1,4 +1,4 @@
-"""Records of many requests go to Kafka together, each into its lane, and everybody is told what became of theirs."""
+"""Records of many requests go to Kafka together, each into its lane, and everybody is told what became of it."""
 
 import asyncio
 import uuid
@@ -79,4 +79,4 @@ async def test_one_that_waits_no_more_does_not_keep_the_others(kafka_bootstrap: 
     finally:
         await batches.close()
     with pytest.raises(ConnectionError, match="closing"):
-        await waiting
+        await asyncio.wait_for(waiting, PATIENCE_S)
