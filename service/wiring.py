@@ -82,7 +82,7 @@ async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[]
     """Runs what others reach over HTTP, until SIGTERM or SIGINT."""
     # An engine has no need of them, and they take a third of a second.
     from service.http.app import create_app  # noqa: PLC0415
-    from service.http.bridge import Bridge, BridgeFirst  # noqa: PLC0415
+    from service.http.bridge import PUBLISH_DEADLINE_S, Bridge, BridgeFirst  # noqa: PLC0415
     from service.http.callers import Callers  # noqa: PLC0415
     from service.http.serving import serve  # noqa: PLC0415
 
@@ -93,8 +93,8 @@ async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[]
     opened = database(config)
     api = _order_api(opened, lanes, adapters, publisher)
     callers = Callers(partial(api_keys.owner_of, opened), keys_on_loopback=settings.api_keys_on_loopback)
-    batches = Batches(settings.kafka_bootstrap, lanes)
-    wallets = Bridge(adapters, batches.publish, SystemClock().now)
+    batches = Batches(settings.kafka_bootstrap, lanes, PUBLISH_DEADLINE_S)
+    wallets = Bridge(adapters, batches.publish, SystemClock().now, publish_deadline_s=None)
     app = create_app(wallets, api, callers)
     collect_garbage_rarely()
     try:

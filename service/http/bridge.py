@@ -50,8 +50,9 @@ class Bridge:
         adapters: Mapping[str, WalletAdapter],
         publish: Publish,
         clock: Callable[[], datetime],
-        publish_deadline_s: float = PUBLISH_DEADLINE_S,
+        publish_deadline_s: float | None = PUBLISH_DEADLINE_S,
     ) -> None:
+        """`publish_deadline_s` is None for a publisher that keeps one by itself."""
         self._adapters = adapters
         self._publish = publish
         self._clock = clock
@@ -107,8 +108,12 @@ class Bridge:
         headers = [("traceparent", traceparent.encode())] if TRACEPARENT.fullmatch(traceparent) else []
         value = _record(profile, callback)
         try:
-            async with asyncio.timeout(self._publish_deadline_s):
-                await self._publish(Topic.CALLBACKS.value, order_id, value, headers)
+            sent = self._publish(Topic.CALLBACKS.value, order_id, value, headers)
+            if self._publish_deadline_s is None:
+                await sent
+            else:
+                async with asyncio.timeout(self._publish_deadline_s):
+                    await sent
         # The top of a request: whatever the publisher could not do, the wallet is to come again.
         except Exception as error:  # noqa: BLE001
             log.warning("callback_not_published", profile=profile, order_id=order_id, error=repr(error))

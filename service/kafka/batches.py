@@ -8,12 +8,15 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 
 from service.kafka.clients import MAX_BATCH_BYTES, PRODUCE_TIMEOUT_S, abandon, idempotent_producer, within
 from service.kafka.partition import lane_of
 
+# How often those are looked for whose deadline has passed: a timer for each record would cost as much as it does.
+SWEEP_EVERY_S: Final = 0.5
 _Place = tuple[str, int]
 
 
@@ -30,7 +33,12 @@ class _Waiting:
 class Batches:
     """One idempotent producer, made when it is first needed and thrown away when it fails."""
 
-    def __init__(self, bootstrap: str, lanes: int) -> None:
+    def __init__(self, bootstrap: str, lanes: int, deadline_s: float) -> None:
+        """`deadline_s`: past it whoever waits is told that nobody knows, whatever becomes of the record."""
+        self._deadline_s = deadline_s
+        # In the order of their deadlines, which is that of their coming.
+        self._due: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._sweeping: asyncio.TimerHandle | None = None
         self._bootstrap = bootstrap
         self._lanes = lanes
         self._producer: AIOKafkaProducer | None = None
@@ -41,13 +49,27 @@ class Batches:
     async def publish(
         self, topic: str, order_id: str, value: bytes, headers: Sequence[tuple[str, bytes]] = ()
     ) -> None:
-        """Publishes a record, keyed by its order. Returns when all replicas have it; raises what went wrong."""
+        """Publishes a record, keyed by its order. Returns when all replicas have it.
+
+        Raises what went wrong, and TimeoutError when it takes too long.
+        """
         place = (topic, lane_of(order_id, self._lanes))
-        durable = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        durable = loop.create_future()
+        self._due.append((loop.time() + self._deadline_s, durable))
+        if self._sweeping is None:
+            self._sweeping = loop.call_later(SWEEP_EVERY_S, self._sweep, loop)
         self._waiting[place].append(_Waiting(order_id.encode(), value, headers, durable))
         if place not in self._sending:
             self._sending[place] = asyncio.create_task(self._send(*place))
         await durable
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._due and (self._due[0][1].done() or self._due[0][0] <= loop.time()):
+            _, durable = self._due.popleft()
+            if not durable.done():
+                durable.set_exception(TimeoutError(f"not durable within {self._deadline_s:g} s"))
+        self._sweeping = loop.call_later(SWEEP_EVERY_S, self._sweep, loop) if self._due else None
 
     async def close(self) -> None:
         """Gives up what still waits, and stops the producer."""
@@ -60,6 +82,8 @@ class Batches:
         for waiting in self._waiting.values():
             _tell(waiting, ConnectionError("closing"))
             waiting.clear()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         producer, self._producer = self._producer, None
         await abandon(producer)
 

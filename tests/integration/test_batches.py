@@ -1,6 +1,7 @@
 """Records of many requests go to Kafka together, each into its lane, and everybody is told what became of it."""
 
 import asyncio
+import socket
 import uuid
 
 import pytest
@@ -28,7 +29,7 @@ async def topic(kafka_bootstrap: str) -> str:
 
 
 async def test_each_record_is_in_its_lane_once_and_in_order(kafka_bootstrap: str, topic: str) -> None:
-    batches = Batches(kafka_bootstrap, LANES)
+    batches = Batches(kafka_bootstrap, LANES, PATIENCE_S)
     # One that alone is more than a batch of the client's own size, and some that are many.
     given = [(f"o{number % 50}", b"%d" % number, [("traceparent", b"t")]) for number in range(2_000)]
     given.append(("o1", b"x" * 100_000, []))
@@ -55,7 +56,7 @@ async def test_each_record_is_in_its_lane_once_and_in_order(kafka_bootstrap: str
 
 
 async def test_everybody_is_told_that_nothing_could_be_sent() -> None:
-    batches = Batches(f"127.0.0.1:{free_port()}", LANES)
+    batches = Batches(f"127.0.0.1:{free_port()}", LANES, PATIENCE_S)
     for _ in range(2):
         async with asyncio.timeout(PATIENCE_S):
             told = await asyncio.gather(
@@ -66,7 +67,7 @@ async def test_everybody_is_told_that_nothing_could_be_sent() -> None:
 
 
 async def test_one_that_waits_no_more_does_not_keep_the_others(kafka_bootstrap: str, topic: str) -> None:
-    batches = Batches(kafka_bootstrap, LANES)
+    batches = Batches(kafka_bootstrap, LANES, PATIENCE_S)
     try:
         gone = asyncio.create_task(batches.publish(topic, "o1", b"gone"))
         others = [asyncio.create_task(batches.publish(topic, "o1", b"other")) for _ in range(5)]
@@ -80,3 +81,13 @@ async def test_one_that_waits_no_more_does_not_keep_the_others(kafka_bootstrap: 
         await batches.close()
     with pytest.raises(ConnectionError, match="closing"):
         await asyncio.wait_for(waiting, PATIENCE_S)
+
+
+async def test_nobody_waits_longer_than_the_deadline() -> None:
+    # A broker that takes a connection, and never says anything.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        batches = Batches(f"127.0.0.1:{silent.getsockname()[1]}", LANES, 0.2)
+        for _ in range(2):
+            with pytest.raises(TimeoutError, match="not durable"):
+                await asyncio.wait_for(batches.publish("nowhere", "o1", b""), 5)
+        await batches.close()
