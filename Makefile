@@ -5,6 +5,8 @@ BIN := .venv/bin
 # The locks name versions and hashes, no host: any package index serves.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11 $(if $(UPGRADE),--upgrade)
+# Folders with a package-lock.json; their .npmrc keeps hosts out of it.
+NODE := tests/peers/npm service/http/typescript
 export UV_PYTHON_DOWNLOADS = never
 
 .DEFAULT_GOAL := help
@@ -66,7 +68,11 @@ lock: setup ## Write the requirements files anew from the .in files (UPGRADE=1: 
 	$(COMPILE) requirements-uv.in -o requirements-uv.txt
 	$(COMPILE) requirements-dev.in -c requirements-uv.txt -o requirements-dev.txt
 	$(COMPILE) requirements.in -c requirements-dev.txt -o requirements.txt
+	for peer in tests/peers/*.in; do $(COMPILE) $$peer -o $${peer%.in}.txt || exit 1; done
+	if command -v npm >/dev/null; then for folder in $(NODE); do \
+		(cd $$folder && npm $(if $(UPGRADE),update,install) --package-lock-only --ignore-scripts --no-audit --no-fund) \
+		|| exit 1; done; fi
 
 clean: ## Remove everything that was made here
-	rm -rf .venv .kafka build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .kafka .peers build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

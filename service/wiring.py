@@ -17,6 +17,7 @@ from service.dispatch.carrier import carrier
 from service.dispatch.dispatcher import RetrySchedule
 from service.engine import Engine
 from service.kafka import clients
+from service.kafka.batches import Batches
 from service.kafka.broker import Kafka
 from service.kafka.forwarder import Forwarder
 from service.kafka.topics import check_counts, partition_counts
@@ -100,7 +101,7 @@ async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[]
     """Runs what others reach over HTTP, until SIGTERM or SIGINT."""
     # An engine has no need of them, and they take a third of a second.
     from service.http.app import create_app  # noqa: PLC0415
-    from service.http.bridge import Bridge  # noqa: PLC0415
+    from service.http.bridge import PUBLISH_DEADLINE_S, Bridge, BridgeFirst  # noqa: PLC0415
     from service.http.callers import Callers  # noqa: PLC0415
     from service.http.serving import serve  # noqa: PLC0415
 
@@ -111,10 +112,14 @@ async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[]
     opened = database(config)
     api = _order_api(opened, lanes, adapters, publisher)
     callers = Callers(partial(api_keys.owner_of, opened), keys_on_loopback=settings.api_keys_on_loopback)
-    app = create_app(Bridge(adapters, publisher.publish, SystemClock().now), api, callers)
+    batches = Batches(settings.kafka_bootstrap, lanes, PUBLISH_DEADLINE_S)
+    wallets = Bridge(adapters, batches.publish, SystemClock().now, publish_deadline_s=None)
+    app = create_app(wallets, api, callers)
+    collect_garbage_rarely()
     try:
-        await serve(app, bound, on_ready, on_stop=api.streams.end)
+        await serve(BridgeFirst(app, wallets), bound, on_ready, on_stop=api.streams.end)
     finally:
+        await batches.close()
         await publisher.close()
         await opened.close()
 
@@ -146,7 +151,7 @@ async def _lanes_of_topics(bootstrap: str) -> int:
 
 
 def collect_garbage_rarely() -> None:
-    """For a process that lives long and keeps many orders in memory.
+    """For a process that lives long, with many orders or requests in memory.
 
     An order and its events are no cycles: counting references frees them. By default Python looks for cycles
     700 allocations apart, which is every tenth event, and again and again through all orders that are cached.

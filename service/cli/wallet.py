@@ -1,5 +1,6 @@
 """Single messages of a wallet, made and examined by hand. Nothing is sent; no server is needed."""
 
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,15 +16,16 @@ from schemas.strict_json import MAX_RECORD_BYTES, MalformedRecordError, loads_ob
 from service.cli.context import NoError, print_json, settings, wants_json
 from service.clock import SystemClock
 from service.wallets.adapter import BuilderRefusedError, RawCallback
-from service.wallets.alipay.by_hand import examine_order_string
 from service.wallets.by_hand import FieldsRefusedError, RawAnswer, SignedMessage, WalletByHand
-from service.wallets.workbench import NotByHandError, by_hand
+from service.wallets.workbench import NotByHandError, by_hand, examine_order_string
 
 _TIME: Final[TypeAdapter[datetime]] = TypeAdapter(Time)
 _DEFAULT_PATH: Final = "/"
 
 Profile = Annotated[str, typer.Option(help="The wallet profile, of the file of --config.", metavar="P")]
-Method = Annotated[str, typer.Option(help="The wallet's name of the call: alipay.trade.query.", metavar="M")]
+Method = Annotated[
+    str, typer.Option(help="The wallet's name of the call: alipay.trade.query, inquiryPayment.", metavar="M")
+]
 Timestamp = Annotated[
     str | None, typer.Option(help="The message's time, RFC 3339; now if it is not given.", metavar="T")
 ]
@@ -32,6 +34,9 @@ At = Annotated[
 ]
 Headers = Annotated[
     Path | None, typer.Option(help="A file with the HTTP headers, as a JSON object.", metavar="H.json")
+]
+HeadersTo = Annotated[
+    Path | None, typer.Option(help="Write the HTTP headers there, as --headers takes them.", metavar="H.json")
 ]
 RequestPath = Annotated[str, typer.Option("--path", help="The HTTP request's path, with its query.", metavar="/P")]
 
@@ -80,10 +85,8 @@ def parse_order_string(
 ) -> None:
     """Read an orderStr and say what is wrong with it. Exit code 1 when it is damaged or not verified."""
     raw = _input()
-    if profile is None:
-        found = examine_order_string(raw, None)
-    else:
-        found = _wallet(context, profile).examine_order_string(raw)
+    examine = examine_order_string if profile is None else _wallet(context, profile).examine_order_string
+    found = examine(raw)
     if wants_json(context):
         print_json(asdict(found))
     else:
@@ -140,13 +143,20 @@ def verify_response(
     _exit(ok=found.ok)
 
 
-def sign_callback(context: typer.Context, profile: Profile) -> None:
+def sign_callback(
+    context: typer.Context, profile: Profile, timestamp: Timestamp = None, headers_to: HeadersTo = None
+) -> None:
     """Sign the callback with these fields (JSON), as a wallet that holds the profile's private key would."""
     wallet = _wallet(context, profile)
+    at = _moment(timestamp, "--timestamp")
     try:
-        signed = wallet.sign_callback(_object("fields"))
+        signed = wallet.sign_callback(_object("fields"), at)
     except FieldsRefusedError as error:
         raise NoError(str(error)) from None
+    if headers_to is not None:
+        _write_headers(headers_to, signed)
+    elif "signature" in signed.headers and not wants_json(context):
+        print("its signature is in the headers: --headers-to H.json writes them", file=sys.stderr)
     if wants_json(context):
         print_json({"headers": dict(signed.headers), "body": signed.body.decode("ascii")})
     else:
@@ -167,6 +177,13 @@ def sign_request(context: typer.Context, profile: Profile, method: Method, times
     else:
         print(f"POST {signed.url}", *(f"{name}: {value}" for name, value in signed.headers.items()), sep="\n")
         print(f"\n{signed.body.decode('utf-8')}")
+
+
+def _write_headers(file: Path, signed: SignedMessage) -> None:
+    try:
+        file.write_text(json.dumps(dict(signed.headers), indent=2) + "\n", "utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write {file}: {error.strerror}", param_hint="--headers-to") from None
 
 
 def _request_document(signed: SignedMessage) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 
 from fastapi import Request
-from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 
 class BodyRefusedError(Exception):
@@ -16,19 +16,26 @@ class BodyRefusedError(Exception):
 
 
 async def read_body(request: Request, max_bytes: int, deadline_s: float) -> bytes:
+    """The same of a request that an application was given."""
+    return await receive_body(request.receive, max_bytes, deadline_s)
+
+
+async def receive_body(receive: Receive, max_bytes: int, deadline_s: float) -> bytes:
     """The whole body, exactly as it came. Raises BodyRefusedError (413 too long, 408 too slow, 400 cut off).
 
     The deadline is for all of it together: a peer that sends a byte a second keeps no place.
     """
-    body = bytearray()
+    body, more = b"", True
     try:
         async with asyncio.timeout(deadline_s):
-            async for chunk in request.stream():
-                body += chunk
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise BodyRefusedError(400, "the body was cut off")
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
                 if len(body) > max_bytes:
                     raise BodyRefusedError(413, f"more than {max_bytes} bytes")
     except TimeoutError:
         raise BodyRefusedError(408, f"the body took longer than {deadline_s:g} s") from None
-    except ClientDisconnect:
-        raise BodyRefusedError(400, "the body was cut off") from None
-    return bytes(body)
+    return body

@@ -1,4 +1,4 @@
-"""Connections within limits: of their number, and of the time that a peer takes for its part.
+"""Connections within limits: of their number, of a head's size, and of the time that a peer takes for its part.
 
 uvicorn by itself waits for ever for the end of a request's head, and for a body that nobody reads.
 """
@@ -7,10 +7,9 @@ import asyncio
 import resource
 from typing import Final
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.http import problems
+from service.http import at_once, problems
 
 # For a request's head and body together, from the connection's beginning or the request's first byte on.
 # Longer than what routes allow a body (10 s), so that those can answer; a good peer needs a second.
@@ -21,8 +20,8 @@ WRITE_DEADLINE_S: Final = 30.0
 MAX_CONNECTIONS: Final = 4_096
 # File descriptors that are left for Postgres, Kafka and the rest.
 RESERVED_FILES: Final = 128
-
-_ENDED = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)
+# A head that has not ended within so much; the parser itself would keep all of it.
+MAX_HEAD_BYTES: Final = 65_536
 
 
 def room() -> int:
@@ -33,7 +32,7 @@ def room() -> int:
     return max(1, min(MAX_CONNECTIONS, files - RESERVED_FILES))
 
 
-class GuardedProtocol(H11Protocol):
+class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with deadlines. When all places are taken the slowest sender goes."""
 
     request_deadline_s = REQUEST_DEADLINE_S
@@ -44,6 +43,12 @@ class GuardedProtocol(H11Protocol):
     _writing: asyncio.TimerHandle | None = None
     # When the peer was last heard of with a whole request, or came.
     since = 0.0
+    # Whether a request has begun and not ended, whether one has just ended, whether the one that has begun is in
+    # its head, and how much of that has come.
+    _is_open = False
+    _has_ended = False
+    _is_in_head = False
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """As uvicorn; the first request is awaited, and there is room for it."""
@@ -61,7 +66,7 @@ class GuardedProtocol(H11Protocol):
     def is_awaited(self) -> bool:
         """Whether the next move is the peer's."""
         cycle: RequestResponseCycle | None = self.cycle
-        return self.conn.their_state not in _ENDED or cycle is None or cycle.response_complete
+        return self._is_open or cycle is None or cycle.response_complete
 
     def drop(self) -> None:
         """Ends the connection at once, without a word."""
@@ -72,29 +77,43 @@ class GuardedProtocol(H11Protocol):
         if self._receiving is None and not self.transport.is_closing():
             self._receiving = self.loop.call_later(self.request_deadline_s, self.drop)
 
-    def _request_is_here(self) -> None:
+    def data_received(self, data: bytes) -> None:
+        """As uvicorn; a request that has begun has to end, and empty lines are the beginning of one."""
+        self._has_ended = False
+        super().data_received(data)
+        # A whole request that came at once needs no timer.
+        if self._is_open or not self._has_ended:
+            self._await_request()
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.send_400_response(f"the head has more than {MAX_HEAD_BYTES} bytes")
+
+    def on_message_begin(self) -> None:
+        """As uvicorn; a request has begun."""
+        super().on_message_begin()
+        self._is_open = self._is_in_head = True
+        self._head_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """As uvicorn; but what comes behind a body is not of the head that has been acted upon."""
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """As uvicorn; the application may take the short way."""
+        self._is_in_head = False
+        super().on_headers_complete()
+        at_once.offer(self.scope, self.cycle)
+
+    def on_message_complete(self) -> None:
+        """As uvicorn; the request is here, and nothing is awaited any more."""
+        super().on_message_complete()
+        self._is_open, self._has_ended = False, True
         self.since = self.loop.time()
         if self._receiving is not None:
             self._receiving.cancel()
             self._receiving = None
-
-    def data_received(self, data: bytes) -> None:
-        """As uvicorn; a request that has begun has to end."""
-        before = self.conn.their_state
-        self._await_request()
-        super().data_received(data)
-        if self.conn.their_state in _ENDED:
-            self._request_is_here()
-        elif before is h11.SEND_BODY and self.conn.their_state is h11.IDLE:
-            # The end of a body that nobody waited for: what follows is another request.
-            self._request_is_here()
-            self._await_request()
-
-    def on_response_complete(self) -> None:
-        """As uvicorn; what is left of the request, or has come of the next, has to end too."""
-        super().on_response_complete()
-        if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
-            self._await_request()
 
     def pause_writing(self) -> None:
         """As uvicorn; the peer has to take some of it."""
@@ -117,15 +136,12 @@ class GuardedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """As uvicorn, as a problem; where an answer has begun already, the connection just ends."""
-        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE) or self.transport.is_closing():
-            self.transport.close()
+        """As uvicorn, as a problem; where an answer is due or has begun, the connection just ends."""
+        if self.transport.is_closing():
             return
-        answer = problems.response(problems.problem(400, "bad-request", msg), {"connection": "close"})
-        for event in (
-            h11.Response(status_code=400, headers=answer.raw_headers, reason=b"Bad Request"),
-            h11.Data(data=bytes(answer.body)),
-            h11.EndOfMessage(),
-        ):
-            self.transport.write(self.conn.send(event) or b"")
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            answer = problems.response(problems.problem(400, "bad-request", msg), {"connection": "close"})
+            head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\n%s\r\n%s" % (head, bytes(answer.body)))
         self.transport.close()

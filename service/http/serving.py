@@ -77,6 +77,8 @@ async def serve(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         lifespan="on",
+        # Nothing here speaks it, whatever library is installed.
+        ws="none",
         # Whoever can reach this port is its peer; a forwarded address proves nothing here.
         proxy_headers=False,
         server_header=False,

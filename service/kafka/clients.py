@@ -55,12 +55,17 @@ def consumer(
     return be_patient(reader)
 
 
-def idempotent_producer(bootstrap: str) -> AIOKafkaProducer:
+# aiokafka's own, for records that are sent one by one.
+_BATCH_BYTES = 16_384
+
+
+def idempotent_producer(bootstrap: str, *, max_batch_bytes: int = _BATCH_BYTES) -> AIOKafkaProducer:
     """A producer whose sends arrive once each and in order, with acks from all replicas."""
     return AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         enable_idempotence=True,
         acks="all",
+        max_batch_size=max_batch_bytes,
         max_request_size=MAX_MESSAGE_BYTES,
         request_timeout_ms=8_000,
         linger_ms=0,

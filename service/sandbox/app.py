@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from service.clock import Clock, SystemClock
 from service.http.serving import listen, serve
 from service.sandbox import control, gateway, pages
+from service.sandbox.absolute_form import OriginForm
 from service.sandbox.callbacks import RESEND_AFTER_S, Callbacks, Voice
 from service.sandbox.desk import Desk
 from service.sandbox.faults import Dice
@@ -44,6 +45,7 @@ def create_app(
         ledger.close()
 
     app = FastAPI(title="paystate sandbox wallet", lifespan=lifespan)
+    app.add_middleware(OriginForm)
     app.state.callbacks = callbacks
     desk = Desk(ledger, callbacks, clock, dice)
     app.include_router(gateway.routes(gateway.Gateway(identity, desk, dice), identity.charset))

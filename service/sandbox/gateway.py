@@ -1,4 +1,4 @@
-"""`POST /gateway.do`: verified calls in, signed answers out, and the faults that befall them."""
+"""`/gateway.do`: verified calls in, signed answers out, and the faults that befall them."""
 
 import asyncio
 
@@ -116,6 +116,8 @@ def routes(gateway: Gateway, charset: str) -> APIRouter:
     """The one address of the gateway."""
     router = APIRouter()
 
+    # As at Alipay, where parameters may stand in the query or in the body; some SDKs put all into a GET.
+    @router.get("/gateway.do")
     @router.post("/gateway.do")
     async def call(request: Request) -> Response:
         try:

@@ -21,6 +21,7 @@ PAYEE: Final = "Harbour Goods 港湾小铺"
 CLIENT_ID: Final = "SANDBOX_5Y0566SG25J004124"
 # All that comes before /payments, at Antom and here.
 PLUS_PREFIX: Final = "/ams/api/v1"
+PLUS_SANDBOX_PREFIX: Final = "/ams/sandbox/api/v1"
 KEY_BITS: Final = 2048
 DEFAULT_NOTIFY_URL: Final = "http://127.0.0.1:8000/wallets/sandbox/notify"
 PROFILE_FILE: Final = "paystate.toml"

@@ -118,8 +118,8 @@ class WalletByHand(Protocol):
         """Verifies and reads the answer to a call. Never raises, whatever the bytes are."""
         ...
 
-    def sign_callback(self, fields: Mapping[str, Any]) -> SignedMessage:
-        """The callback that a wallet with the profile's private key would send.
+    def sign_callback(self, fields: Mapping[str, Any], at: datetime) -> SignedMessage:
+        """The callback that a wallet with the profile's private key would send at that time.
 
         Raises FieldsRefusedError.
         """

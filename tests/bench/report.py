@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.bridge import WANTED_RATIO, Taken
 from tests.bench.latency import Latency
 from tests.bench.throughput import Result
 
@@ -14,6 +15,7 @@ THROUGHPUT = (
     "from a filled topic", "events", "events/s", "× floor", "× naive", "CPU µs/event", "program", "Postgres",
     "broker",
 )  # fmt: skip
+BRIDGE = ("verified callbacks", "callbacks", "a second", "a second a core", "× bare", "CPU µs each")
 LATENCY = ("latency, 1 process", "events/s", "events", "p50 ms", "p99 ms", "worst ms")
 
 
@@ -74,7 +76,27 @@ def signing_lines(results: Sequence[Result], signatures_per_s: float) -> list[st
     return lines
 
 
-def print_report(throughput: Sequence[Result], latency: Sequence[Latency], signatures_per_s: float | None) -> None:
+def bridge_rows(taken: Sequence[Taken]) -> list[list[str]]:
+    """A row a program; the ratio is to the bare loop of the same run."""
+    return [
+        [
+            each.name,
+            f"{each.callbacks:,}",
+            f"{each.callbacks / each.wall_s:,.0f}",
+            f"{each.per_core:,.0f}",
+            f"{each.per_core / taken[0].per_core:.2f}",
+            f"{1e6 / each.per_core:.0f}",
+        ]
+        for each in taken
+    ]
+
+
+def print_report(
+    throughput: Sequence[Result],
+    latency: Sequence[Latency],
+    taken: Sequence[Taken],
+    signatures_per_s: float | None,
+) -> None:
     """Everything, twice: drawn, and as Markdown."""
     console = Console(highlight=False, width=150)
     tables = []
@@ -82,6 +104,8 @@ def print_report(throughput: Sequence[Result], latency: Sequence[Latency], signa
         tables.append((THROUGHPUT, throughput_rows(throughput)))
     if latency:
         tables.append((LATENCY, latency_rows(latency)))
+    if taken:
+        tables.append((BRIDGE, bridge_rows(taken)))
     load = os.getloadavg()[1]
     # Ours is about the number of cores; more says that the machine had other work.
     console.print(
@@ -96,6 +120,9 @@ def print_report(throughput: Sequence[Result], latency: Sequence[Latency], signa
             table.add_row(*row)
         console.print(table)
     notes = signing_lines(throughput, signatures_per_s) if signatures_per_s else []
+    if taken:
+        ratio = taken[-1].per_core / taken[0].per_core
+        notes.append(f"The bridge takes {ratio:.2f} of what a bare loop does a core; {WANTED_RATIO} is wanted.")
     for line in notes:
         console.print(line, soft_wrap=True)
     print("\nMarkdown:\n")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from service.dev.child import ServerFailedError
 from service.wiring import run_loop
-from tests.bench import latency, throughput
+from tests.bench import bridge, latency, throughput
 from tests.bench.report import print_report
 from tests.bench.workload import Signer, signatures_per_second
 from tests.bench.world import World, running_world
@@ -25,7 +25,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description="Measures throughput and latency.")
     parser.add_argument("--quick", action="store_true", help="an eighth of the events, and shorter rates")
     parser.add_argument("--events", type=int, default=None, metavar="N", help="input records a run (60,000)")
-    parser.add_argument("--only", choices=("throughput", "latency"), help="half of it")
+    parser.add_argument("--only", choices=("throughput", "latency", "bridge"), help="a part of it")
     parser.add_argument("--contender", action="append", metavar="TEXT", help="only those whose name has this in it")
     parser.add_argument("--lanes", type=int, default=8, metavar="N", help="lanes in the throughput runs (8)")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="throughput runs; the best counts")
@@ -40,8 +40,9 @@ def main() -> int:
     results: list[throughput.Result] = []
     latencies: list[latency.Latency] = []
     signatures_per_s = None
+    taken: list[bridge.Taken] = []
     try:
-        if options.only != "latency":
+        if options.only in (None, "throughput"):
             signer = Signer(options.lanes)
             identity = signer.identity
             signatures_per_s = signatures_per_second(identity)
@@ -57,14 +58,18 @@ def main() -> int:
                     say(results[-1])
                 if options.only is None:
                     latencies += latency_of(world, signer, results, options)
-        if options.only != "throughput":
+        if options.only in (None, "bridge"):
+            signer = Signer(options.lanes, identity)
+            with running_world(options.lanes, signer.identity) as world:
+                taken = run_loop(bridge.run(world, signer, options.events // 2))
+        if options.only in (None, "latency"):
             signer = Signer(1, identity)
             with running_world(1, signer.identity) as world:
                 latencies = latency_of(world, signer, results, options) + latencies
     except ServerFailedError as error:
         print(error, file=sys.stderr)
         return 1
-    print_report(results, latencies, signatures_per_s)
+    print_report(results, latencies, taken, signatures_per_s)
     return 0
 
 

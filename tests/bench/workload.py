@@ -67,16 +67,16 @@ class Signer:
     def __init__(self, lanes: int, identity: Identity | None = None) -> None:
         self.identity = identity or fresh_identity()
         self._lanes = lanes
-        self._bodies: list[bytes] = []
+        self.bodies: list[bytes] = []
 
     def prepare(self, orders: int) -> None:
         """Signs the callbacks of the first so many orders; the same ones serve every run."""
-        missing = range(len(self._bodies), orders)
+        missing = range(len(self.bodies), orders)
         chunks = [missing[at : at + SIGN_IN_CHUNKS_OF] for at in range(0, len(missing), SIGN_IN_CHUNKS_OF)]
         # Not forked: this process has an event loop and threads.
         with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
             for bodies in pool.map(partial(_sign_all, self.identity), chunks):
-                self._bodies.extend(bodies)
+                self.bodies.extend(bodies)
 
     def workload(self, orders: range, *, issue: bool) -> Workload:
         """The records of these orders, whose callbacks are signed already."""
@@ -86,7 +86,7 @@ class Signer:
             order_id = order_id_of(number)
             lane, key = lane_of(order_id, self._lanes), order_id.encode()
             created.append(Given(Topic.ORDERS, lane, key, _creation(order_id, now, issue=issue)))
-            paid.append(Given(Topic.CALLBACKS, lane, key, _callback(self._bodies[number], now)))
+            paid.append(Given(Topic.CALLBACKS, lane, key, _callback(self.bodies[number], now)))
         return Workload(created, paid, issue)
 
 

@@ -1,6 +1,7 @@
 """A wallet's callback is answered with success only once it is durable."""
 
 import asyncio
+import re
 import socket
 from base64 import b64decode
 from collections.abc import AsyncIterator
@@ -13,9 +14,11 @@ import httpx2
 import orjson
 import pytest
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from schemas.wallet_callbacks import WALLET_CALLBACK
 from service.http import bodies, bridge
+from service.http.guarding import GuardedProtocol
 from service.wallets.adapter import CallbackRefusedError, RawCallback, WalletAdapter
 from statemachine.inputs import EvidenceSource, WalletEvidence
 from tests.sandbox.merchant import running
@@ -174,3 +177,77 @@ async def test_a_body_that_is_cut_off_is_not_published() -> None:
         assert (await client.post(url, content=b"order=o2")).status_code == 200
     assert [record[1] for record in publisher.records] == ["o2"]
     assert bodies.BodyRefusedError(413, "x").status == 413
+
+
+async def test_many_connections_and_pipelined_callbacks_are_answered_in_their_order() -> None:
+    publisher = Publisher()
+    async with bridged(publisher) as (_, url):
+        port = int(url.split(":")[2].split("/")[0])
+
+        async def connection(number: int) -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            heads = [
+                b"POST /wallets/%s/notify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
+                % (name, len(body), body)
+                for name, body in (
+                    (b"mall", b"order=o%d" % number),
+                    (b"none", b""),
+                    (b"mall", b"bad"),
+                    (b"mall", b""),
+                )
+            ]
+            writer.write(b"".join(heads) + b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+            return answer
+
+        for answer in await asyncio.gather(*(connection(number) for number in range(40))):
+            assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"404", b"400", b"200", b"404"]
+    assert sorted(record[1] for record in publisher.records) == sorted(f"o{number}" for number in range(40))
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+async def test_a_connection_that_is_to_be_closed_is_closed(version: bytes) -> None:
+    async with bridged(Publisher()) as (_, url):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.split(":")[2].split("/")[0]))
+        close = b"Connection: close\r\n" if version == b"1.1" else b""
+        writer.write(
+            b"POST /wallets/mall/notify HTTP/%s\r\nHost: x\r\n%sContent-Length: 0\r\n\r\n" % (version, close)
+        )
+        answer = await asyncio.wait_for(reader.read(), 3)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer
+    assert answer.endswith(b"content-length: 7\r\n\r\nsuccess")
+
+
+async def test_the_bridge_answers_in_front_of_another_application() -> None:
+    """With httptools and without, whole or in parts: the same answers."""
+    publisher = Publisher()
+    behind = FastAPI()
+    known = bridge.Bridge({"mall": cast("WalletAdapter", Adapter())}, publisher.publish, lambda: NOW)
+    app = bridge.BridgeFirst(behind, known)
+    for protocol in (GuardedProtocol, H11Protocol):
+        async with running(cast("FastAPI", app), protocol=protocol) as url, httpx2.AsyncClient() as client:
+            reply = await client.post(f"{url}/wallets/mall/notify", content=b"order=o1")
+            assert (reply.status_code, reply.content) == (200, b"success")
+            assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+            assert (await client.post(f"{url}/wallets/mall/notify", content=b"x" * 65_537)).status_code == 413
+            assert (await client.get(f"{url}/wallets/mall/notify")).status_code == 404
+            assert (await client.post(f"{url}/wallets/a/b/notify", content=b"order=o1")).status_code == 404
+    assert [record[1] for record in publisher.records] == ["o1", "o1"]
+
+
+async def test_a_long_callback_is_verified_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a stranger's long bodies do not keep everybody waiting."""
+    hopped: list[object] = []
+
+    async def to_thread(function: Any, *given: Any) -> Any:
+        hopped.append(function)
+        return function(*given)
+
+    monkeypatch.setattr(bridge.asyncio, "to_thread", to_thread)
+    async with bridged(Publisher()) as (client, url):
+        for length, hops in ((bridge.MAX_INLINE_BYTES, 0), (bridge.MAX_INLINE_BYTES + 1, 1)):
+            assert (await client.post(url, content=b"x" * length)).status_code == 200
+            assert len(hopped) == hops

@@ -150,3 +150,41 @@ async def test_what_is_no_request_is_a_problem(nonsense: bytes) -> None:
 def test_the_real_deadlines_are_short_enough_and_leave_room() -> None:
     assert GuardedProtocol.request_deadline_s <= 15
     assert 0 < guarding.room() <= guarding.MAX_CONNECTIONS
+
+
+async def test_a_head_has_a_limit() -> None:
+    async with impatient() as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                writer.write(b"X-A: " + b"a" * 1_000 + b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.001)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            answer = await asyncio.wait_for(reader.read(), DEADLINE_S)
+        writer.transport.abort()
+    assert answer.startswith(b"HTTP/1.1 400") or not answer
+    assert b"200" not in answer[:20]
+
+
+async def test_an_idle_connection_that_sends_empty_lines_is_cut_off() -> None:
+    async with impatient() as (_, port):
+        head = b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+        slow = Slow(port, head, b"\r\n")
+        await asyncio.wait_for(slow.run(), DEADLINE_S + 2)
+    assert slow.ended_after_s < DEADLINE_S + 1.5
+
+
+async def test_what_comes_behind_a_body_is_no_header() -> None:
+    async with impatient() as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nabc\r\n0\r\nAuthorization: Bearer x\r\n\r\n"
+        )
+        answer = await asyncio.wait_for(reader.read(), 3)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"\r\n\r\n3")

@@ -74,7 +74,7 @@ class AlipayByHand:
         reason = f"genuine: {said}" if said else "genuine"
         return ExaminedAnswer(ok=True, reason=reason, outcome=outcome, code=node.reason, body=node.members)
 
-    def sign_callback(self, fields: Mapping[str, Any]) -> SignedMessage:
+    def sign_callback(self, fields: Mapping[str, Any], at: datetime) -> SignedMessage:  # noqa: ARG002 - unsigned
         """See WalletByHand. Where they are not given, app_id is the profile's, and notify_id follows from the rest.
 
         `charset`, `sign_type` and `sign` are the profile's to say.
