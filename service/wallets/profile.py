@@ -6,6 +6,7 @@ Only `load_profiles` touches files, and only those that the configuration names.
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -84,19 +85,20 @@ class WalletKey(_Table):
     public_key: str
     not_before: AwareDatetime | None = None
     not_after: AwareDatetime | None = None
-    _rsa: RSAPublicKey = PrivateAttr()
 
     @model_validator(mode="after")
     def _load(self) -> Self:
         if self.not_before and self.not_after and self.not_before >= self.not_after:
             raise ValueError("not_before should be before not_after")
-        self._rsa = load_public_key(self.public_key)
+        # Loaded now, so that a wrong one is refused with the file.
+        assert isinstance(self.rsa, RSAPublicKey)
         return self
 
-    @property
+    # Not a private attribute: pydantic takes several microseconds to find one, and each callback asks.
+    @cached_property
     def rsa(self) -> RSAPublicKey:
         """The key, loaded."""
-        return self._rsa
+        return load_public_key(self.public_key)
 
     def is_valid_at(self, moment: datetime) -> bool:
         """Whether messages of that moment may be signed with it: from not_before on, until not_after."""
@@ -171,7 +173,7 @@ class WalletProfile(_Table):
 
     def wallet_keys_at(self, moment: datetime) -> tuple[RSAPublicKey, ...]:
         """The wallet's keys that are valid then, in the order of the file."""
-        return tuple(key.rsa for key in self.wallet_keys if key.is_valid_at(moment))
+        return tuple([key.rsa for key in self.wallet_keys if key.is_valid_at(moment)])
 
 
 def load_profiles(table: Mapping[str, Any], base: Path) -> dict[str, WalletProfile]:
