@@ -17,11 +17,12 @@ from itertools import cycle
 
 import orjson
 import structlog
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from schemas.vocabulary import Topic
-from service.kafka.broker import Broker, tail
-from service.kafka.clients import MAX_BATCH_BYTES, PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, start, started, within
+from service.kafka.broker import Broker
+from service.kafka.clients import MAX_BATCH_BYTES, PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, start, within
+from service.kafka.published import OpenTransactionError, end_hanging, last_published
 from service.lanes.batch import Published, issues_order_string
 from service.lanes.errors import LaneHaltedError
 from service.observability import PUBLISHED
@@ -41,8 +42,6 @@ MAX_TRANSACTION = 400
 # Entries kept in memory for a relay that is behind; beyond it the journal is read.
 MAX_BACKLOG = 4_000
 RETRY_S = 0.5
-# How far back the tail is looked for at first: transaction markers take offsets too.
-TAIL_DEPTH = 64
 
 
 @dataclass(slots=True)
@@ -98,7 +97,12 @@ class Relay:
                 # would fence the new owner.
                 await lane_rows.read(self.database, self.lane, self.epoch)
                 await self._open(producers)
-                await self._find_position()
+                try:
+                    await self._find_position()
+                except OpenTransactionError as error:
+                    log.warning("relay_ends_hanging_transaction", lane=self.lane, error=str(error))
+                    await end_hanging(producers, self.lane)
+                    await self._find_position()
                 await self._publish(cycle(producers).__next__)
             except (*UNAVAILABLE, *store_connection.UNAVAILABLE) as error:
                 log.warning("relay_waits", lane=self.lane, error=repr(error))
@@ -249,36 +253,3 @@ def check_tail(lane: int, tail_seq: int, journal_seq: int) -> None:
             " Postgres went back in time",
             "rebase",
         )
-
-
-async def last_published(broker: Broker, lane: int) -> int | None:
-    """The `lane_seq` of the last committed state event of a lane; None when the partition holds none.
-
-    Raises TimeoutError while a transaction is still open there: it might be committed yet, and would then lie
-    behind the tail. Whoever has taken the lane's producers over has ended them all, and waits for the broker.
-    """
-    partition = TopicPartition(Topic.STATE_EVENTS, lane)
-    async with started(broker.consumer(isolation_level="read_uncommitted")) as reader:
-        written = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-    async with started(broker.consumer()) as reader:
-        end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-    if end < written:
-        raise TimeoutError(f"a transaction is open in {Topic.STATE_EVENTS}[{lane}] from offset {end} on")
-    return await committed_tail(broker, lane)
-
-
-async def committed_tail(broker: Broker, lane: int) -> int | None:
-    """As `last_published`, whatever may be open behind it."""
-    partition = TopicPartition(Topic.STATE_EVENTS, lane)
-    async with started(broker.consumer()) as reader:
-        end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-        begin = (await within(reader.beginning_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-    depth = TAIL_DEPTH
-    while begin < end:
-        values = await tail(broker, partition, end, depth)
-        if values:
-            return int(orjson.loads(values[-1])["lane_seq"])
-        if end - depth <= begin:
-            break
-        depth *= 8
-    return None

@@ -17,13 +17,14 @@ from service.clock import DatabaseClock
 from service.dispatch.dispatcher import Dispatcher
 from service.dispatch.reconciler import Reconciler
 from service.kafka import clients
+from service.kafka.published import committed_tail
 from service.lanes.batch import LanePosition, Published, Started
 from service.lanes.errors import LaneHaltedError
 from service.lanes.fingerprints import places
 from service.lanes.intake import LaneQueue
 from service.lanes.ports import Ports
 from service.lanes.worker import LaneWorker
-from service.relay import Relay, check_tail, committed_tail
+from service.relay import Relay, check_tail
 from service.store import connection as store_connection
 from service.store import lanes as lane_rows
 from service.store import operations as operation_rows

@@ -13,10 +13,11 @@ from schemas.vocabulary import Kind, LatePayment, State, Topic, Trigger
 from service.dev.kafka import EmbeddedKafka
 from service.kafka.broker import Kafka
 from service.kafka.clients import consumer, transactional_producer
+from service.kafka.published import OpenTransactionError, last_published
 from service.kafka.topics import create_topics
 from service.lanes.batch import Published
 from service.lanes.errors import LaneHaltedError
-from service.relay import Relay, last_published
+from service.relay import Relay
 from service.state_events import headers
 from service.store import lanes
 from service.store.commit import BatchRows, JournalEntry, commit
@@ -280,3 +281,30 @@ async def test_what_an_open_transaction_holds_is_not_the_tail(
     with contextlib.suppress(Exception):
         await asyncio.wait_for(dead.stop(), 2)
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == [1]
+
+
+async def test_a_transaction_that_hangs_is_ended_and_not_published_twice(
+    bootstrap: str, database: Database, lane: LaneRow
+) -> None:
+    journal = _Journal(database, lane)
+    await journal.write(3)
+    relay = _relay(bootstrap, database, lane)
+    # As a coordinator leaves it that completed a transaction without a marker here: it was never told of here.
+    before = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-1")
+    await before.start()
+    await before.begin_transaction()
+    before._txn_manager._txn_partitions.add(TopicPartition(Topic.STATE_EVENTS, lane.lane))
+    await before.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
+    await before.send_and_wait(Topic.ORDER_STRINGS, b"{}", partition=lane.lane)
+    await before.commit_transaction()
+    with pytest.raises(OpenTransactionError):
+        await last_published(Kafka(bootstrap), lane.lane)
+    await before.stop()
+    async with _running(relay):
+        await _flushed(relay, 3)
+        relay.offer(await journal.write(2))
+        await asyncio.wait_for(relay.flushed(), 20)
+        # The other producer's turn has come, too.
+        relay.offer(await journal.write(2))
+        await asyncio.wait_for(relay.flushed(), 20)
+    assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == list(range(1, 8))
