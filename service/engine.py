@@ -9,7 +9,7 @@ import structlog
 
 from service.kafka import clients
 from service.kafka.forwarder import Forwarder
-from service.kafka.topics import check_counts, partition_counts
+from service.kafka.topics import check_counts
 from service.lanes.lease import Leases
 from service.lanes.ports import Ports
 from service.store import connection as store_connection
@@ -91,12 +91,12 @@ class Engine:
                         f"this database was made for {lanes} lanes, and PAYSTATE_LANES says {self.ports.lanes}:"
                         f" set it to {lanes}"
                     )
-                counts = await clients.within(partition_counts(self.ports.bootstrap), clients.PRODUCE_TIMEOUT_S)
+                counts = await clients.within(self.ports.broker.partition_counts(), clients.PRODUCE_TIMEOUT_S)
                 check_counts(counts, lanes)
             except store_connection.UNAVAILABLE as error:
                 log.warning("waiting_for_postgres", error=repr(error))
             except clients.UNAVAILABLE as error:
-                log.warning("waiting_for_kafka", bootstrap=self.ports.bootstrap, error=repr(error))
+                log.warning("waiting_for_kafka", broker=str(self.ports.broker), error=repr(error))
             else:
                 return
             await asyncio.sleep(RETRY_S)

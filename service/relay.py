@@ -20,17 +20,8 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from schemas.vocabulary import Topic
-from service.kafka.clients import (
-    MAX_BATCH_BYTES,
-    PRODUCE_TIMEOUT_S,
-    UNAVAILABLE,
-    abandon,
-    consumer,
-    started,
-    tail,
-    transactional_producer,
-    within,
-)
+from service.kafka.broker import Broker, tail
+from service.kafka.clients import MAX_BATCH_BYTES, PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, started, within
 from service.lanes.batch import Published, issues_order_string
 from service.lanes.worker import LaneHaltedError
 from service.observability import PUBLISHED
@@ -59,7 +50,7 @@ class Relay:
     """Publishes one lane for as long as it is owned."""
 
     lane: int
-    bootstrap: str
+    broker: Broker
     database: Database
     adapters: Mapping[str, WalletAdapter]
     # The row's low-water mark: where to go on when the topic has been emptied by its retention.
@@ -119,7 +110,7 @@ class Relay:
     async def _open(self, producers: list[AIOKafkaProducer]) -> None:
         # Every id is taken before the tail is read: each fences its predecessor and ends its transaction.
         producers += [
-            transactional_producer(self.bootstrap, f"{self.transactional_prefix}-lane-{self.lane}-{n}")
+            self.broker.transactional_producer(f"{self.transactional_prefix}-lane-{self.lane}-{n}")
             for n in range(PRODUCERS_PER_LANE)
         ]
         starts = [within(producer.start(), PRODUCE_TIMEOUT_S) for producer in producers]
@@ -128,7 +119,7 @@ class Relay:
                 raise outcome
 
     async def _find_position(self) -> None:
-        found = await last_published(self.bootstrap, self.lane)
+        found = await last_published(self.broker, self.lane)
         position = self.published_low if found is None else found
         self._committed = max(self._committed, await journal.last_seq(self.database, self.lane))
         if position > self._committed:
@@ -254,23 +245,23 @@ class Relay:
         return futures
 
 
-async def last_published(bootstrap: str, lane: int) -> int | None:
+async def last_published(broker: Broker, lane: int) -> int | None:
     """The `lane_seq` of the last committed state event of a lane; None when the partition holds none.
 
     Raises TimeoutError while a transaction is still open there: it might be committed yet, and would then lie
     behind the tail. Whoever has taken the lane's producers over has ended them all, and waits for the broker.
     """
     partition = TopicPartition(Topic.STATE_EVENTS, lane)
-    async with started(consumer(bootstrap, isolation_level="read_uncommitted")) as reader:
+    async with started(broker.consumer(isolation_level="read_uncommitted")) as reader:
         written = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-    async with started(consumer(bootstrap)) as reader:
+    async with started(broker.consumer()) as reader:
         end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
         begin = (await within(reader.beginning_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
     if end < written:
         raise TimeoutError(f"a transaction is open in {Topic.STATE_EVENTS}[{lane}] from offset {end} on")
     depth = TAIL_DEPTH
     while begin < end:
-        values = await tail(bootstrap, partition, end, depth)
+        values = await tail(broker, partition, end, depth)
         if values:
             return int(orjson.loads(values[-1])["lane_seq"])
         if end - depth <= begin:

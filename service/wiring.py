@@ -17,6 +17,7 @@ from service.dispatch.carrier import carrier
 from service.dispatch.dispatcher import RetrySchedule
 from service.engine import Engine
 from service.kafka import clients
+from service.kafka.broker import Kafka
 from service.kafka.forwarder import Forwarder
 from service.kafka.topics import check_counts, partition_counts
 from service.lanes.inbox import Inbox
@@ -59,11 +60,12 @@ def engine(config: Config) -> Engine:
     """An engine, ready to run inside a running loop."""
     settings = config.settings
     adapters = build_adapters(config.profiles)
-    forwarder = Forwarder(settings.kafka_bootstrap, settings.lanes)
+    broker = Kafka(settings.kafka_bootstrap)
+    forwarder = Forwarder(broker, settings.lanes)
     ports = Ports(
         database=database(config),
-        bootstrap=settings.kafka_bootstrap,
-        intake=Intake(settings.kafka_bootstrap, settings.group_id),
+        broker=broker,
+        intake=Intake(broker, settings.group_id),
         inbox=Inbox(adapters),
         adapters=adapters,
         carrier=carrier(),
@@ -88,7 +90,7 @@ async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[]
     settings = config.settings
     lanes = await _lanes_of_topics(settings.kafka_bootstrap)
     adapters = build_adapters(config.profiles)
-    publisher = Forwarder(settings.kafka_bootstrap, lanes)
+    publisher = Forwarder(Kafka(settings.kafka_bootstrap), lanes)
     opened = database(config)
     api = _order_api(opened, lanes, adapters, publisher)
     callers = Callers(partial(api_keys.owner_of, opened), keys_on_loopback=settings.api_keys_on_loopback)

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable
 from typing import Literal, TypeVar
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from service.kafka.patience import be_patient
@@ -25,6 +25,7 @@ MAX_BATCH_BYTES = 1_048_576
 
 UNAVAILABLE = (KafkaError, OSError, TimeoutError)
 
+IsolationLevel = Literal["read_committed", "read_uncommitted"]
 T = TypeVar("T")
 Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer)
 
@@ -33,7 +34,7 @@ def consumer(
     bootstrap: str,
     group_id: str | None = None,
     *,
-    isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed",
+    isolation_level: IsolationLevel = "read_committed",
     partition_bytes: int = MAX_MESSAGE_BYTES,
     fetch_bytes: int = MAX_FETCH_BYTES,
 ) -> AIOKafkaConsumer:
@@ -122,17 +123,3 @@ async def started(client: Client) -> AsyncIterator[Client]:
         yield client
     finally:
         await abandon(client)
-
-
-async def tail(bootstrap: str, partition: TopicPartition, end: int, depth: int) -> Sequence[bytes]:
-    """The values of the last committed records of a partition that lie in `[end - depth, end)`."""
-    values: list[bytes] = []
-    async with started(consumer(bootstrap)) as reader:
-        reader.assign([partition])
-        start = max((await reader.beginning_offsets([partition]))[partition], end - depth)
-        reader.seek(partition, start)
-        async with asyncio.timeout(PRODUCE_TIMEOUT_S):
-            while await reader.position(partition) < end:
-                fetched = await reader.getmany(timeout_ms=FETCH_MAX_WAIT_MS)
-                values.extend(record.value for records in fetched.values() for record in records)
-    return values

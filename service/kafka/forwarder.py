@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
-from service.kafka.clients import PRODUCE_TIMEOUT_S, abandon, idempotent_producer, within
+from service.kafka.broker import Broker
+from service.kafka.clients import PRODUCE_TIMEOUT_S, abandon, within
 from service.kafka.partition import lane_of
 
 
 class Forwarder:
     """One idempotent producer, made when it is first needed and thrown away when it fails."""
 
-    def __init__(self, bootstrap: str, lanes: int) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, broker: Broker, lanes: int) -> None:
+        self._broker = broker
         self._lanes = lanes
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
@@ -53,7 +54,7 @@ class Forwarder:
     async def _ready(self) -> AIOKafkaProducer:
         async with self._starting:
             if self._producer is None:
-                producer = idempotent_producer(self._bootstrap)
+                producer = self._broker.idempotent_producer()
                 try:
                     await within(producer.start(), PRODUCE_TIMEOUT_S)
                 except BaseException:

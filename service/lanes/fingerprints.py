@@ -6,16 +6,17 @@ import zlib
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.vocabulary import INPUT_TOPICS
-from service.kafka.clients import PRODUCE_TIMEOUT_S, consumer, started, within
+from service.kafka.broker import Broker
+from service.kafka.clients import PRODUCE_TIMEOUT_S, started, within
 from service.store.lanes import Fingerprint, LaneRow
 
 
-async def check_topics(bootstrap: str, row: LaneRow) -> tuple[list[int], str | None]:
+async def check_topics(broker: Broker, row: LaneRow) -> tuple[list[int], str | None]:
     """Where to begin to read a lane, and a reason to halt it, when its topics are not those it knew.
 
     The offsets are the beginnings for a lane that was never owned, else those of its row.
     """
-    async with started(consumer(bootstrap)) as reader:
+    async with started(broker.consumer()) as reader:
         partitions = [TopicPartition(topic, row.lane) for topic in INPUT_TOPICS]
         begins = await within(reader.beginning_offsets(partitions), PRODUCE_TIMEOUT_S)
         if row.next_offsets is None:

@@ -19,7 +19,8 @@ from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 
 from schemas.vocabulary import INPUT_TOPICS
-from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, consumer, within
+from service.kafka.broker import Broker
+from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, within
 
 log = structlog.get_logger()
 
@@ -88,8 +89,8 @@ def _age(records: deque[ConsumerRecord]) -> int:
 class Intake:
     """Feeds the queues of the lanes that this process owns."""
 
-    def __init__(self, bootstrap: str, group_id: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, broker: Broker, group_id: str) -> None:
+        self._broker = broker
         self._group_id = group_id
         self._queues: dict[int, LaneQueue] = {}
         self._consumer: AIOKafkaConsumer | None = None
@@ -129,8 +130,8 @@ class Intake:
             await asyncio.sleep(RETRY_S)
 
     async def _read(self) -> None:
-        reader = self._consumer = consumer(
-            self._bootstrap, self._group_id, partition_bytes=PARTITION_FETCH_BYTES, fetch_bytes=FETCH_BYTES
+        reader = self._consumer = self._broker.consumer(
+            self._group_id, partition_bytes=PARTITION_FETCH_BYTES, fetch_bytes=FETCH_BYTES
         )
         await within(reader.start(), PRODUCE_TIMEOUT_S)
         self._assign(reader)

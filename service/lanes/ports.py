@@ -8,6 +8,7 @@ from aiokafka import ConsumerRecord
 from service.clock import Ids
 from service.dispatch.carrier import Carrier
 from service.dispatch.dispatcher import RetrySchedule
+from service.kafka.broker import Broker
 from service.lanes.inbox import Inbox
 from service.lanes.intake import Intake
 from service.store.connection import Database
@@ -20,7 +21,7 @@ class Ports:
     """Shared by all lanes of one process."""
 
     database: Database
-    bootstrap: str
+    broker: Broker
     intake: Intake
     inbox: Inbox
     adapters: Mapping[str, WalletAdapter]

@@ -127,7 +127,7 @@ class LaneSession:
     async def _once(self) -> None:
         """Opens the lane and works until it is drained or something fails."""
         ports, row = self.ports, self.row
-        offsets, why_not = await check_topics(ports.bootstrap, row)
+        offsets, why_not = await check_topics(ports.broker, row)
         if why_not is not None:
             raise LaneHaltedError(why_not)
         if row.next_offsets is None:
@@ -162,7 +162,7 @@ class LaneSession:
         ports, row = self.ports, self.row
         relay = Relay(
             row.lane,
-            ports.bootstrap,
+            ports.broker,
             ports.database,
             ports.adapters,
             row.published_seq,

@@ -21,6 +21,7 @@ from aiokafka import TopicPartition
 
 from schemas.vocabulary import Disposition, State, Topic
 from service.clock import RandomIds, SystemClock
+from service.kafka.broker import Kafka
 from service.kafka.clients import UNAVAILABLE, consumer, started
 from service.kafka.forwarder import Forwarder
 from service.kafka.partition import lane_of
@@ -101,7 +102,7 @@ class Load(threading.Thread):
             gc.collect()
 
     async def _main(self) -> None:
-        self._publisher = Forwarder(self._brokers, LANES)
+        self._publisher = Forwarder(Kafka(self._brokers), LANES)
         async with httpx2.AsyncClient(base_url=self._wallet_url, timeout=20.0, trust_env=False) as self._wallet:
             tasks = [
                 asyncio.create_task(job()) for job in (self._tell_all, self._trickle, self._follow, self.watch.run)

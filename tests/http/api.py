@@ -15,6 +15,7 @@ from service.http.callers import Callers
 from service.http.event_stream import EventStreams
 from service.http.order_api import OrderApi
 from service.http.ordering import Limits, Ordering, Publish
+from service.kafka.broker import Kafka
 from service.kafka.forwarder import Forwarder
 from service.lanes.inbox import Inbox
 from service.sandbox.demo.world import World
@@ -41,7 +42,7 @@ async def served(
     settings = world.config.settings
     database = wiring.database(world.config)
     adapters = build_adapters(world.config.profiles)
-    publisher = Forwarder(settings.kafka_bootstrap, settings.lanes)
+    publisher = Forwarder(Kafka(settings.kafka_bootstrap), settings.lanes)
     rows = OrderRows(database, settings.lanes)
     api = OrderApi(
         database,

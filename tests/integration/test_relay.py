@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 
 from schemas.vocabulary import Kind, LatePayment, State, Topic, Trigger
 from service.dev.kafka import EmbeddedKafka
+from service.kafka.broker import Kafka
 from service.kafka.clients import consumer, transactional_producer
 from service.kafka.topics import create_topics
 from service.lanes.batch import Published
@@ -111,7 +112,7 @@ class _Journal:
 
 def _relay(bootstrap: str, database: Database, lane: LaneRow, published_low: int = 0) -> Relay:
     prefix = f"test-{database.dsn.rpartition('_')[2]}"
-    return Relay(lane.lane, bootstrap, database, {}, published_low, prefix, lane.epoch)
+    return Relay(lane.lane, Kafka(bootstrap), database, {}, published_low, prefix, lane.epoch)
 
 
 @contextlib.asynccontextmanager
@@ -187,7 +188,7 @@ async def test_the_next_owner_goes_on_after_the_tail_and_fences_the_last(
             with pytest.raises(LaneFencedError, match="no longer at epoch"):
                 await asyncio.wait_for(running, 20)
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == list(range(1, 11))
-    assert await last_published(bootstrap, lane.lane) == 10
+    assert await last_published(Kafka(bootstrap), lane.lane) == 10
 
 
 async def test_a_relay_whose_transaction_the_broker_ended_goes_on(
@@ -258,9 +259,9 @@ async def test_the_tail_is_not_read_while_a_transaction_is_open(
     await producer.begin_transaction()
     await producer.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
     with pytest.raises(TimeoutError, match="a transaction is open"):
-        await last_published(bootstrap, lane.lane)
+        await last_published(Kafka(bootstrap), lane.lane)
     await producer.commit_transaction()
-    assert await last_published(bootstrap, lane.lane) == 1
+    assert await last_published(Kafka(bootstrap), lane.lane) == 1
     await producer.stop()
 
 

@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 
 from schemas.vocabulary import State, Topic
 from service.clock import Clock, Ids
+from service.kafka.broker import Kafka
 from service.kafka.clients import consumer, started
 from service.kafka.forwarder import Forwarder
 from service.sandbox.demo.world import World
@@ -163,7 +164,7 @@ async def open_shop(
 ) -> AsyncIterator[Shop]:
     """A shop that follows its orders while the context lasts."""
     settings = world.config.settings
-    publisher = Forwarder(settings.kafka_bootstrap, settings.lanes)
+    publisher = Forwarder(Kafka(settings.kafka_bootstrap), settings.lanes)
     async with (
         httpx2.AsyncClient(base_url=world.wallet_url, timeout=10.0, trust_env=False) as wallet,
         httpx2.AsyncClient(base_url=world.bridge_url, timeout=15.0, trust_env=False) as api,
