@@ -1,7 +1,8 @@
 """One lane while this process owns it: worker, relay, dispatcher and reconciler, started and ended together.
 
-A doubt (a commit without an answer, a lost connection, a bug) ends all of them; the session then reads the
-lane row again and begins anew with nothing remembered, until the lane is drained, fenced or halted.
+A doubt (a commit without an answer, a lost connection, a bug) ends all of them; the session then takes the
+lane again, under a new epoch, for which whatever is still on its way to Postgres comes too late, and begins anew
+with nothing remembered, until the lane is drained, fenced or halted.
 """
 
 import asyncio
@@ -105,22 +106,22 @@ class LaneSession:
                     if failures >= MAX_FAILURES:
                         await self._halt(f"failed {failures} times in a row without a commit: {error!r}")
                         return
-                if self._draining or not await self._read_row_again():
+                if self._draining or not await self._take_again():
                     return
                 if (self.row.lane_seq, self.row.next_offsets) != before:
                     failures = 0
 
-    async def _read_row_again(self) -> bool:
-        """After a doubt: what the lane row says now, once it can be read. False when the lane is another's."""
+    async def _take_again(self) -> bool:
+        """After a doubt: the lane under a new epoch, once there is a database. False when it is another's."""
         while True:
             await asyncio.sleep(RETRY_S)
             try:
-                self.row = await lane_rows.read(self.ports.database, self.row.lane, self.row.epoch)
+                self.row = await lane_rows.take_again(self.ports.database, self.row.lane, self.row.epoch)
             except LaneFencedError as error:
                 log.info("lane_fenced", reason=str(error))
                 return False
             except store_connection.UNAVAILABLE as error:
-                log.warning("postgres_unavailable", doing="reading the lane again", error=repr(error))
+                log.warning("postgres_unavailable", doing="taking the lane again", error=repr(error))
             else:
                 return True
 

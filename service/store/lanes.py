@@ -84,6 +84,7 @@ _CLAIM = f"""
     where lane in (select lane from free)
     returning {_ROW}
 """  # noqa: S608 - constants
+_TAKE_AGAIN = f"update lanes set epoch = epoch + 1 where lane = $1 and epoch = $2 returning {_ROW}"  # noqa: S608
 _RELEASE = """
     update lanes set owner = null, lease_until = null, published_seq = greatest(published_seq, $3)
     where lane = $1 and epoch = $2
@@ -161,6 +162,19 @@ async def read(database: Database, lane: int, epoch: int) -> LaneRow:
             lane,
             epoch,
         )
+    if record is None:
+        raise LaneFencedError(f"lane {lane} is no longer at epoch {epoch}")
+    return _row(record)
+
+
+async def take_again(database: Database, lane: int, epoch: int) -> LaneRow:
+    """The lane's row under a new epoch, for an owner in doubt. Raises LaneFencedError when it is another's.
+
+    A commit without an answer may still be on its way. One that moves neither offsets nor `lane_seq` (an attempt,
+    a question) would fit on any row that has not moved since; under its own epoch it comes too late.
+    """
+    async with database.acquire() as connection:
+        record = await connection.fetchrow(_TAKE_AGAIN, lane, epoch)
     if record is None:
         raise LaneFencedError(f"lane {lane} is no longer at epoch {epoch}")
     return _row(record)

@@ -127,6 +127,23 @@ async def test_a_commit_whose_answer_was_lost_cannot_be_made_twice(
         await commit(connection, rows)
 
 
+async def test_a_commit_that_was_still_on_its_way_comes_too_late_once_its_owner_has_begun_anew(
+    database: Database, lane: LaneRow, connection: asyncpg.Connection
+) -> None:
+    await commit(connection, _rows(lane, 0, 0, _order()))
+    # It moves neither the offsets nor the sequence, as the attempt of a call does, so it would fit on the row.
+    late = _rows(lane, 1, 1)
+    late.next_offsets, late.counted = late.offsets, [0] * 9
+    late.orders = {"o1": _order(subject="as it was before the doubt")}
+    again = await lanes.take_again(database, lane.lane, lane.epoch)
+    assert (again.epoch, again.lane_seq, again.next_offsets) == (lane.epoch + 1, 1, [1, 0, 0])
+    with pytest.raises(LaneFencedError):
+        await commit(connection, late)
+    assert (await orders.load(connection, lane.lane, ["o1"]))["o1"].subject == "A mug"
+    with pytest.raises(LaneFencedError):
+        await lanes.take_again(database, lane.lane, lane.epoch)
+
+
 async def test_a_halted_lane_takes_nothing_and_is_not_claimed(
     database: Database, lane: LaneRow, connection: asyncpg.Connection
 ) -> None:
