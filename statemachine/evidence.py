@@ -41,6 +41,8 @@ def take_evidence(turn: Turn, said: WalletEvidence) -> None:
         return
     order.wallet_trade_no = order.wallet_trade_no or said.trade_no
     order.wallet_auth_no = order.wallet_auth_no or said.auth_no
+    # Before anything is merged: afterwards the totals are the larger ones.
+    turn.query = _may_be_old(order, said)
     if totals.frozen > order.frozen_minor:
         _frozen(turn, totals.frozen)
     outcomes.take_success(turn, said)
@@ -54,6 +56,24 @@ def take_evidence(turn: Turn, said: WalletEvidence) -> None:
     outcomes.take_trade(turn, said)
     if is_callback and not turn.entries:
         turn.note(named_by(order, said), Disposition.ABSORBED, "the wallet says nothing new")
+
+
+def _may_be_old(order: Order, said: WalletEvidence) -> bool:
+    """Whether a callback tells of more than ours, in a total in which something of ours is counted.
+
+    It says how it was when it was made. Whether that was before ours or after it does not say, so the larger of
+    the two may be too little; only the totals of now can tell.
+    """
+    if said.source is not EvidenceSource.CALLBACK or said.request_no is not None:
+        return False
+    return any(
+        by_us_minor and total_minor and total_minor != known_minor
+        for total_minor, known_minor, by_us_minor in (
+            (said.total_taken_minor, order.taken_minor, order.captured_by_us_minor),
+            (said.total_released_minor, order.released_minor, order.released_by_us_minor),
+            (said.total_refunded_minor, order.refunded_minor, order.refunded_by_us_minor),
+        )
+    )
 
 
 def totals_after(order: Order, said: WalletEvidence) -> Totals:

@@ -74,6 +74,21 @@ def test_the_wallet_can_refund_by_itself() -> None:
     assert after(b.captured(), callback(total_refunded_minor=100)).state is State.REFUNDED
 
 
+def test_a_total_that_may_be_older_than_our_own_refund_is_asked_about() -> None:
+    # The wallet had given back 30 before we gave back 20, and its callback was late: 50 have gone back, not 30.
+    order = after(b.refunding(100, 20), *sent("B1"))
+    decision = decide(order, callback(total_refunded_minor=30))
+    assert decision.order.refunded_minor == 30
+    assert decision.query
+    told = decide(decision.order, queried(total_taken_minor=100, total_refunded_minor=50))
+    assert (told.order.refunded_minor, told.query) == (50, False)
+    # Less than ours is no news either way, and yet it may come on top of ours.
+    assert decide(order, callback(total_refunded_minor=10)).query
+    assert not decide(order, callback(total_refunded_minor=20)).query
+    # Where nothing of ours is counted in it, there is nothing to ask.
+    assert not decide(b.paid_order(), callback(total_refunded_minor=30)).query
+
+
 def test_a_refund_by_the_wallet_leaves_no_room_for_ours() -> None:
     decision = decide(b.refunding(100, 80), callback(total_refunded_minor=50))
     assert decision.order.state is State.PARTIALLY_REFUNDED
