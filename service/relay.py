@@ -113,8 +113,7 @@ class Relay:
             self.broker.transactional_producer(f"{self.transactional_prefix}-lane-{self.lane}-{n}")
             for n in range(PRODUCERS_PER_LANE)
         ]
-        starts = [within(producer.start(), PRODUCE_TIMEOUT_S) for producer in producers]
-        for outcome in await asyncio.gather(*starts, return_exceptions=True):
+        for outcome in await asyncio.gather(*map(_start, producers), return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
 
@@ -243,6 +242,11 @@ class Relay:
         if batch is not None:
             futures.append(await producer.send_batch(batch, topic, partition=self.lane))
         return futures
+
+
+async def _start(producer: AIOKafkaProducer) -> None:
+    # Begun in here: what is made before and cancelled at once would never have been awaited, and Python warns.
+    await within(producer.start(), PRODUCE_TIMEOUT_S)
 
 
 async def last_published(broker: Broker, lane: int) -> int | None:
