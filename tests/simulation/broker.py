@@ -153,6 +153,13 @@ class Broker(Server):
         if known.transaction is not None:
             self._decide(known, Fate.COMMITTED)
 
+    def committed(self, topic: str, partition: int) -> int:
+        """How many records are committed for good, whether readers see them yet or not."""
+        return sum(
+            entry.record is not None and entry.transaction is not None and entry.transaction.fate is Fate.COMMITTED
+            for entry in self.logs[topic, partition].entries
+        )
+
     def is_closing(self, transactional_id: str, epoch: int) -> bool:
         """Whether the markers of the last transaction are still under way, so that none can begin."""
         return self._of(transactional_id, epoch).closing is not None

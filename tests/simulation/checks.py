@@ -4,7 +4,7 @@ The judge sees what no part of the service sees: the tables, the topics and the 
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -17,38 +17,13 @@ from statemachine.operations import SEEN_IN_TOTALS
 from statemachine.order import Order
 from statemachine.timers import wake_at
 from tests.simulation.accounts import DONE, REFUSED, TAKEN_BY, Account
-from tests.simulation.authors import OrderPlan
 from tests.simulation.broker import Log
+from tests.simulation.promises import must
 from tests.simulation.tables import LIVE, Row, Tables
 from tests.simulation.wallet import Wallet
+from tests.simulation.wishes import Wishes
 
 FACTS = ("frozen_minor", "taken_minor", "released_minor", "refunded_minor")
-
-
-class BrokenPromiseError(AssertionError):
-    """Something that must never be. The message says which rule, and of what."""
-
-
-def must(holds: bool, rule: str, *about: object) -> None:
-    if not holds:
-        raise BrokenPromiseError(f"{rule}: {' '.join(map(str, about))}")
-
-
-class Wishes:
-    """What upstream may ask for at the most: each completion and each refund once, by its own id."""
-
-    def __init__(self, orders: Sequence[OrderPlan]) -> None:
-        self._most: dict[tuple[str, str], Counter[str]] = {}
-        for act in (act for order in orders for act in order.acts):
-            value = act.value
-            for kind, identity in (("capture", value.get("completion_id")), ("refund", value.get("refund_id"))):
-                if identity is not None and value["currency"] == "CNY":
-                    amounts = self._most.setdefault((value["order_id"], kind), Counter())
-                    amounts[identity] = max(amounts[identity], value["amount_minor"])
-
-    def most(self, order_id: str, kind: str) -> int:
-        """In minor units."""
-        return sum(self._most.get((order_id, kind), Counter()).values())
 
 
 class Judge:
@@ -70,6 +45,8 @@ class Judge:
         self.read_to: dict[tuple[str, int], int] = {}
         self.strings: Counter[tuple[str, int]] = Counter()
         self.strings_due: Counter[tuple[str, int]] = Counter()
+        # How many state events of a lane are committed, seen or not yet.
+        self.committed: Callable[[int], int] = lambda _lane: 0
         self.on_state: Callable[[str, str], None] = lambda _order_id, _state: None
 
     # --------------------------------------------------------------------------------------------- after a commit
@@ -85,6 +62,13 @@ class Judge:
         must(min(lane.counters) >= 0, "P1: no counter is negative", lane.counters)
         entries = self.tables.journal[number]
         must(len(entries) == lane.lane_seq, "P2: lane_seq is that of the journal's end", number, lane.lane_seq)
+        if lane.published_seq > self.published[number]:
+            must(
+                lane.published_seq <= self.committed(number),
+                "the low-water mark is not beyond what is published",
+                number,
+                lane.published_seq,
+            )
         for row in entries[self.judged[number] :]:
             self._entry(number, row)
         for key, row in self.tables.orders.items():
@@ -192,6 +176,14 @@ class Judge:
         request = None if account is None else account.requests.get(row["operation_id"])
         if kind == "close":
             return
+        if state == "succeeded" and kind == "capture" and row["complete"]:
+            stands = self.orders[key[0], row["order_id"]].state
+            must(
+                stands not in (State.AUTHORIZED, State.PARTIALLY_CAPTURED),
+                "the last capture is the last",
+                row,
+                stands,
+            )
         if state == "succeeded":
             # Or something like it was done, by the wallet itself: totals do not say by whom.
             is_like = row["reason"] == SEEN_IN_TOTALS and account is not None

@@ -5,10 +5,12 @@ from collections import Counter
 import orjson
 
 from schemas.vocabulary import Flag, LatePayment, State, Topic
+from service.store.lanes import COUNTERS
 from statemachine.timers import wake_at
 from tests.simulation.broker import Broker
-from tests.simulation.checks import FACTS, Judge, must
+from tests.simulation.checks import FACTS, Judge
 from tests.simulation.http import Gateway
+from tests.simulation.promises import must
 from tests.simulation.traffic import Traffic
 
 RESTING = frozenset(
@@ -73,6 +75,7 @@ class Rest:
         """Everything is at rest, and as it should be."""
         must(not self.unrest(), "liveness: the world comes to rest", "; ".join(self.unrest()))
         self._ledgers()
+        self._counters()
         self._records()
         judge = self._judge
         must(judge.strings == judge.strings_due, "every order string went out, once", judge.strings)
@@ -106,6 +109,26 @@ class Rest:
             self._judge.seen["ledger", str(facts == truth)] += 1
             self._judge.seen["end", order.state] += 1
             self._judge.seen["review", str(Flag.NEEDS_REVIEW in order.flags)] += 1
+
+    def _counters(self) -> None:
+        """P1: where nothing was ever parked, each lane has counted every record as what became of it."""
+        tables = self._judge.tables
+        for number, lane in tables.lanes.items():
+            counted = dict(zip(COUNTERS, lane.counters, strict=True))
+            became: dict[tuple[str, int], str] = {}
+            for event in (orjson.loads(row["event"]) for row in tables.journal[number]):
+                if event["cause_topic"] is not None:
+                    became.setdefault((event["cause_topic"], event["cause_offset"]), event["disposition"])
+            found = Counter(became.values())
+            found["dead_lettered"] = sum(key[0] == number for key in tables.dead_letters)
+            for name in ("applied", "absorbed", "refused", "flagged", "dead_lettered"):
+                must(
+                    counted["parked"] > 0 or counted[name] == found[name],
+                    "P1: every record is counted as what became of it",
+                    name,
+                    counted,
+                    found,
+                )
 
     def _records(self) -> None:
         """P1: every record that was written has left a trace."""

@@ -19,6 +19,7 @@ WAY_S = (0.0002, 0.004)
 # How long a client waits before it says that no answer came; the servers' own limits are of this order.
 PATIENCE_S = 20.0
 WORLD = Context()
+LEASE_TTL_S = 6.0
 
 
 @dataclass
@@ -40,8 +41,9 @@ class Troubles:
             self.loop.call_later(after_s, self.on_crash, process, context=WORLD)
         elif not process.is_stopped and self.faults.happens("stall"):
             process.is_stopped = True
-            # Most are shorter than a lease, some are long enough to become a zombie.
-            after_s = self.faults.between("stall", 0.05, 3) ** 2.5
+            # Most are shorter than a lease; some are as long as it takes another to have just begun with the lane.
+            dice = self.faults.dice("stall")
+            after_s = dice.uniform(0.05, 3) ** 2.5 if dice.random() < 0.6 else LEASE_TTL_S + dice.uniform(-0.5, 3)
             self.loop.call_later(after_s, self.loop.go_on, process, context=WORLD)
 
 

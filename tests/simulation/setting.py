@@ -14,7 +14,6 @@ from tests.simulation.faults import Faults
 # Short times, so that a life is short; what matters is which is longer than which.
 POLICY = Policy(pay_grace_s=3, first_query_s=2, longest_query_s=15, close_sweeps=3)
 SCHEDULE = RetrySchedule(first_s=0.5, longest_s=8, tries=4, review_every_s=20)
-LEASE_TTL_S = 6.0
 BEAT_S = 2.0
 CALLS_AT_ONCE = 4
 # After everything has healed the world has so long to come to rest.

@@ -26,7 +26,7 @@ from service.lanes.intake import Intake
 from service.lanes.ports import Ports
 from tests.simulation.authors import Act
 from tests.simulation.broker import Broker, Log
-from tests.simulation.checks import BrokenPromiseError, Judge, Wishes
+from tests.simulation.checks import Judge
 from tests.simulation.clients import SimulatedBroker
 from tests.simulation.faults import Faults
 from tests.simulation.http import Gateway, HttpClient
@@ -34,13 +34,13 @@ from tests.simulation.loop import Process, SimulatedLoop, running_as
 from tests.simulation.moments import Moments
 from tests.simulation.plan import TROUBLED_S, Plan
 from tests.simulation.postgres import Postgres, SimulatedDatabase
+from tests.simulation.promises import BrokenPromiseError
 from tests.simulation.rest import Rest
-from tests.simulation.server import WORLD, Troubles
+from tests.simulation.server import LEASE_TTL_S, WORLD, Troubles
 from tests.simulation.setting import (
     ALARMS,
     BEAT_S,
     CALLS_AT_ONCE,
-    LEASE_TTL_S,
     LOOK_EVERY_S,
     POLICY,
     REST_WITHIN_S,
@@ -52,6 +52,7 @@ from tests.simulation.tables import of_lanes
 from tests.simulation.traffic import Traffic
 from tests.simulation.wallet import Wallet
 from tests.simulation.wire import PROFILE, SimulatedAdapter, opened
+from tests.simulation.wishes import Wishes
 
 
 @dataclass
@@ -77,6 +78,7 @@ class World:
         self.traffic = Traffic(self.broker, self.faults, self.tell)
         self.rest = Rest(self.judge, self.gateway, self.traffic, self.broker)
         self.judge.on_state = self._came_to
+        self.judge.committed = lambda lane: self.broker.committed(Topic.STATE_EVENTS, lane)
         self.broken: Exception | None = None
         self._ids = Ids(self.faults)
         self._adapters = {PROFILE: SimulatedAdapter()}

@@ -18,10 +18,14 @@ MUTANTS = (
     ),
     Mutant(
         "position not atomic",
-        "a batch is committed whatever offsets and sequence it started from",
-        STATEMENTS,
-        "if lane.lane_seq != seq or lane.next_offsets != list(offsets) or lane.halt_reason is not None:",
-        "if lane.halt_reason is not None:",
+        "the offsets are committed first, and what the records lead to afterwards",
+        WORKER,
+        "        told = await _uncancelled(commit(self.connection, rows))",
+        "        ahead = BatchRows(rows.lane, rows.epoch, rows.seq, rows.seq, rows.published_seq, rows.offsets,"
+        " rows.next_offsets, rows.fingerprints, rows.counted)\n"
+        "        await _uncancelled(commit(self.connection, ahead))\n"
+        "        rows.offsets, rows.counted = rows.next_offsets, [0] * len(COUNTERS)\n"
+        "        told = await _uncancelled(commit(self.connection, rows))",
     ),
     Mutant(
         "cache kept after an unknown commit",
@@ -114,6 +118,20 @@ MUTANTS = (
         BATCH,
         "for early in self._early.pop(opened.order_id, ()):",
         "for early in (self._early.pop(opened.order_id, ()) and ()):",
+    ),
+    Mutant(
+        "counted as something else",
+        "what was refused is counted as absorbed",
+        BATCH,
+        "    Disposition.REFUSED: REFUSED,",
+        "    Disposition.REFUSED: ABSORBED,",
+    ),
+    Mutant(
+        "duplicates counted as absorbed",
+        "the same event again is counted as if it had left an entry",
+        BATCH,
+        "index = DUPLICATE if decision.duplicate else",
+        "index = ABSORBED if decision.duplicate else",
     ),
     Mutant(
         "decided on yesterday's order",

@@ -143,6 +143,13 @@ MUTANTS = (
         "    _ = rest\n",
     ),
     Mutant(
+        "final forgotten",
+        "after the last capture more is waited for",
+        OPERATIONS,
+        "    order.final = order.final or completion.final\n",
+        "    _ = completion.final\n",
+    ),
+    Mutant(
         "remainder kept",
         "what is not captured stays frozen",
         SETTLE,

@@ -69,6 +69,13 @@ MUTANTS = (
         "        await producer.begin_transaction()\n        events =",
     ),
     Mutant(
+        "low-water mark too high",
+        "the lane row says that what is committed is published",
+        RELAY,
+        "return max(self.position, 0)",
+        "return max(self._committed, 0)",
+    ),
+    Mutant(
         "an entry skipped",
         "after a full transaction one entry is left out",
         RELAY,
