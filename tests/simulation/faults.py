@@ -37,6 +37,8 @@ MOST: dict[str, float] = {
     "publish_late": 0.1,
     "publish_orphaned": 0.1,
     "markers_late": 0.2,
+    "metadata_refused": 0.03,
+    "metadata_late": 0.06,
     "kafka_outage": 2,
     "fetch_late": 0.1,
     "forward_answer_lost": 0.3,
