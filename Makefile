@@ -10,7 +10,7 @@ NODE := tests/peers/npm service/http/typescript
 export UV_PYTHON_DOWNLOADS = never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench faults kafka lock clean
+.PHONY: help setup demo test check format bench faults simulate mutants kafka lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,12 @@ bench: setup ## Measure throughput and latency
 
 faults: setup ## Kill, freeze and cut things, and check every promise afterwards
 	$(BIN)/python -m tests.faults.run $(ARGS)
+
+simulate: setup ## Let everything fail in so many simulated worlds (SEEDS=2000 FROM=0), and look that each comes to rest
+	@$(BIN)/python -m tests.simulation.run $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(ARGS)
+
+mutants: setup ## Plant bugs, and look that the simulation finds each within 2,000 seeds
+	@$(BIN)/python -m tests.simulation.hunt $(ARGS)
 
 kafka: setup ## Run Apache Kafka on loopback until interrupted (needs Java 17 and, the first time, Maven)
 	@$(BIN)/python -m service.dev.apache_kafka

@@ -1,0 +1,84 @@
+"""Bugs in how wallets are called and asked."""
+
+from tests.simulation.planting import Mutant
+
+CARRIER = "service.dispatch.carrier"
+DISPATCHER = "service.dispatch.dispatcher"
+RECONCILER = "service.dispatch.reconciler"
+
+MUTANTS = (
+    Mutant(
+        "timeout = rejected",
+        "a call without an answer counts as refused",
+        CARRIER,
+        'outcome=Outcome.UNKNOWN,\n                code="no answer"',
+        'outcome=Outcome.REJECTED,\n                code="no answer"',
+    ),
+    Mutant(
+        "done before call",
+        "a call without an answer counts as done",
+        CARRIER,
+        'outcome=Outcome.UNKNOWN,\n                code="no answer"',
+        'outcome=Outcome.SUCCEEDED,\n                code="no answer"',
+    ),
+    Mutant(
+        "attempt not stored",
+        "the wallet is called before anybody knows that it may have been",
+        DISPATCHER,
+        'await self._hand_in(OperationAttempted(now, self.operation.id), "operation_attempted")',
+        "_ = now, OperationAttempted",
+    ),
+    Mutant(
+        "called while the attempt is stored",
+        "the attempt is handed in, and its commit not waited for",
+        DISPATCHER,
+        'await self._hand_in(OperationAttempted(now, self.operation.id), "operation_attempted")',
+        "self.dispatcher.submit(self.order.order_id, OperationAttempted(now, self.operation.id),"
+        ' "operation_attempted", None)',
+    ),
+    Mutant(
+        "new key on retry",
+        "a call that is made again has another request number",
+        DISPATCHER,
+        "self.adapter, self.order, self.operation, self.dispatcher.clock\n",
+        "self.adapter, self.order, __import__('dataclasses').replace(self.operation,"
+        " id=self.operation.id + '9' * self.tries), self.dispatcher.clock\n",
+    ),
+    Mutant(
+        "never sent again",
+        "a request that got lost on its way is asked about for ever",
+        DISPATCHER,
+        "return evidence.trade is Trade.MISSING",
+        "return False and evidence.trade is Trade.MISSING",
+    ),
+    Mutant(
+        "given up for good",
+        "what is before a person is never asked about again",
+        DISPATCHER,
+        "            return self.review_every_s\n",
+        "            return 1e6\n",
+    ),
+    Mutant(
+        "unknown reported as an answer",
+        "what the reconciler learns is kept to itself",
+        RECONCILER,
+        "if evidence.outcome is not Outcome.UNKNOWN:",
+        "if evidence.outcome is Outcome.UNKNOWN:",
+    ),
+    Mutant(
+        "asked once",
+        "an order that was asked about is never asked about again",
+        RECONCILER,
+        "task.add_done_callback(lambda _: self._asking.pop(order.order_id, None))",
+        "_ = task",
+    ),
+    Mutant(
+        "reply thrown away",
+        "the answer to a call is not handed in",
+        DISPATCHER,
+        "            self.adapter, self.order, self.operation, self.dispatcher.clock\n"
+        "        )\n        await self._report(evidence)",
+        "            self.adapter, self.order, self.operation, self.dispatcher.clock\n"
+        "        )\n        _ = evidence",
+    ),
+)

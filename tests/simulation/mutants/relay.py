@@ -1,0 +1,92 @@
+"""Bugs in how the journal gets to Kafka."""
+
+from tests.simulation.planting import Mutant
+
+RELAY = "service.relay"
+
+MUTANTS = (
+    Mutant(
+        "unfenced relay",
+        "every relay has transactional ids of its own, so that none fences its predecessor",
+        RELAY,
+        'f"{self.transactional_prefix}-lane-{self.lane}-{n}"',
+        'f"{self.transactional_prefix}-lane-{self.lane}-{n}-{self.epoch}"',
+    ),
+    Mutant(
+        "tail read before the fence",
+        "the position is found while the predecessor may still publish",
+        RELAY,
+        "                await self._open(producers)\n                await self._find_position()\n",
+        "                await self._find_position()\n                await self._open(producers)\n",
+    ),
+    Mutant(
+        "futures not awaited",
+        "a produce that failed does not fail its transaction",
+        RELAY,
+        "        for future in sent:\n            await future\n",
+        "        _ = sent\n",
+    ),
+    Mutant(
+        "tail not read again",
+        "after a publication without an answer the position is believed",
+        RELAY,
+        "        self.position = position\n        self._moved.set()",
+        "        self.position = max(self.position, 0) or position\n        self._moved.set()",
+    ),
+    Mutant(
+        "first of the tail",
+        "the position is that of the oldest record of the tail",
+        RELAY,
+        'orjson.loads(values[-1])["lane_seq"]',
+        'orjson.loads(values[0])["lane_seq"]',
+    ),
+    Mutant(
+        "backlog trusted",
+        "entries in memory are published although they do not follow on the position",
+        RELAY,
+        "if backlog and backlog[0].lane_seq == self.position + 1:",
+        "if backlog:",
+    ),
+    Mutant(
+        "no order string after a crash",
+        "an entry that is read from the journal goes out without its order string",
+        RELAY,
+        'orders.get(row.order_id) if issues_order_string(event["trigger"], event["state"]) else None,',
+        "None,",
+    ),
+    Mutant(
+        "order string outside the transaction",
+        "order strings are sent ahead, in a transaction of their own",
+        RELAY,
+        "        await producer.begin_transaction()\n        events =",
+        "        if strings:\n"
+        "            await producer.begin_transaction()\n"
+        "            for future in await self._send(producer, Topic.ORDER_STRINGS,"
+        " [(key, value, []) for key, value in strings]):\n"
+        "                await future\n"
+        "            await producer.commit_transaction()\n"
+        "            strings = []\n"
+        "        await producer.begin_transaction()\n        events =",
+    ),
+    Mutant(
+        "low-water mark too high",
+        "the lane row says that what is committed is published",
+        RELAY,
+        "return max(self.position, 0)",
+        "return max(self._committed, 0)",
+    ),
+    Mutant(
+        "an entry skipped",
+        "after a full transaction one entry is left out",
+        RELAY,
+        "self.position = entries[-1].lane_seq\n",
+        "self.position = entries[-1].lane_seq + (len(entries) > 6)\n",
+    ),
+    Mutant(
+        "batch cut wrong",
+        "the record that does not fit into a batch is dropped with it",
+        RELAY,
+        "                batch = None\n            elif batch is not None:",
+        "                batch = None\n                continue\n            elif batch is not None:",
+    ),
+)

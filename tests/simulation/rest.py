@@ -1,0 +1,162 @@
+"""The end: when the world has come to rest, and what must be true of it then."""
+
+from collections import Counter
+
+import orjson
+
+from schemas.vocabulary import Flag, LatePayment, State, Topic
+from service.store.lanes import COUNTERS
+from statemachine.timers import wake_at
+from tests.simulation.broker import Broker
+from tests.simulation.checks import FACTS, Judge
+from tests.simulation.http import Gateway
+from tests.simulation.promises import must
+from tests.simulation.traffic import Traffic
+
+RESTING = frozenset(
+    {
+        State.PAID,
+        State.CAPTURED,
+        State.REFUNDED,
+        State.PARTIALLY_REFUNDED,
+        State.EXPIRED,
+        State.CLOSED,
+        State.VOIDED,
+    }
+)
+
+# By total (frozen, taken, released, refunded): the flags that say that it may be larger at the wallet. Callbacks
+# that never come and answers that are lost leave nothing else.
+_UNCONFIRMED = frozenset({Flag.CLOSE_UNCONFIRMED})
+_ASKS_A_PERSON = (
+    _UNCONFIRMED,
+    _UNCONFIRMED | {Flag.NEEDS_REVIEW},
+    _UNCONFIRMED | {Flag.NEEDS_REVIEW},
+    frozenset({Flag.REFUND_BY_WALLET}),
+)
+
+_TOTALS = ("frozen", "taken", "released", "refunded")
+
+
+class Rest:
+    """Looks at the whole world."""
+
+    def __init__(self, judge: Judge, gateway: Gateway, traffic: Traffic, broker: Broker) -> None:
+        self._judge = judge
+        self._wallet = gateway.wallet
+        self._told = gateway.told
+        self._traffic = traffic
+        self._broker = broker
+
+    def unrest(self) -> list[str]:
+        """What is still to be done; empty at rest."""
+        judge, tables = self._judge, self._judge.tables
+        busy = []
+        for number, lane in tables.lanes.items():
+            ends = [len(self._broker.logs[str(topic), number].entries) for topic in _INPUTS]
+            if lane.next_offsets != ends:
+                busy.append(f"lane {number} has read {lane.next_offsets} of {ends}")
+            if judge.published[number] < lane.lane_seq:
+                busy.append(f"lane {number} is published up to {judge.published[number]} of {lane.lane_seq}")
+        for (_, order_id), order in judge.orders.items():
+            if order.operation is not None:
+                busy.append(f"{order.operation} of {order_id} is live")
+            elif order.state not in RESTING:
+                busy.append(f"{order_id} is {order.state}")
+            elif wake_at(order) is not None:
+                busy.append(f"{order_id} is {order.state} and will wake at {wake_at(order)}")
+        return busy + [
+            f"the wallet is not done with {account.order_id}"
+            for account in self._wallet.accounts.values()
+            if any(request.status == "pending" for request in account.requests.values()) or account.held
+        ]
+
+    def check(self) -> None:
+        """Everything is at rest, and as it should be."""
+        must(not self.unrest(), "liveness: the world comes to rest", "; ".join(self.unrest()))
+        self._ledgers()
+        self._counters()
+        self._records()
+        judge = self._judge
+        must(judge.strings == judge.strings_due, "every order string went out, once", judge.strings)
+
+    def _ledgers(self) -> None:
+        for (_, order_id), order in self._judge.orders.items():
+            account = self._wallet.accounts.get(order_id)
+            truth = (0, 0, 0, 0) if account is None else account.facts
+            facts = tuple(getattr(order, fact) for fact in FACTS)
+            # Where only a person can find out, a person is told. But what the wallet has answered is known.
+            differ = [n for n in range(4) if facts[n] != truth[n]]
+            asks = frozenset().union(*(_ASKS_A_PERSON[n] for n in differ))
+            # Of what the wallet did by itself, beside ours, there was one question, whose answer may be lost.
+            beside = account is not None and all(account.by_itself[_TOTALS[n]] for n in differ)
+            must(
+                facts == truth or (order_id not in self._told and (beside or not asks.isdisjoint(order.flags))),
+                "P3: the wallet's ledger is equal to ours",
+                order_id,
+                facts,
+                truth,
+                order,
+            )
+            must(
+                order.state is not State.PAID
+                or Flag.LATE_PAYMENT not in order.flags
+                or order.late_payment is LatePayment.ACCEPT
+                or Flag.REFUND_REJECTED in order.flags,
+                "late money goes back, if that is wanted",
+                order,
+            )
+            self._judge.seen["ledger", str(facts == truth)] += 1
+            self._judge.seen["end", order.state] += 1
+            self._judge.seen["review", str(Flag.NEEDS_REVIEW in order.flags)] += 1
+
+    def _counters(self) -> None:
+        """P1: where nothing was ever parked, each lane has counted every record as what became of it."""
+        tables = self._judge.tables
+        for number, lane in tables.lanes.items():
+            counted = dict(zip(COUNTERS, lane.counters, strict=True))
+            became: dict[tuple[str, int], str] = {}
+            for event in (orjson.loads(row["event"]) for row in tables.journal[number]):
+                if event["cause_topic"] is not None:
+                    became.setdefault((event["cause_topic"], event["cause_offset"]), event["disposition"])
+            found = Counter(became.values())
+            found["dead_lettered"] = sum(key[0] == number for key in tables.dead_letters)
+            for name in ("applied", "absorbed", "refused", "flagged", "dead_lettered"):
+                must(
+                    counted["parked"] > 0 or counted[name] == found[name],
+                    "P1: every record is counted as what became of it",
+                    name,
+                    counted,
+                    found,
+                )
+
+    def _records(self) -> None:
+        """P1: every record that was written has left a trace."""
+        tables = self._judge.tables
+        known = {order_id: order.seen for (_, order_id), order in self._judge.orders.items()}
+        causes = {
+            (row["order_id"], orjson.loads(row["event"])["cause_event_id"])
+            for rows in tables.journal.values()
+            for row in rows
+        }
+        places: dict[tuple[str, str], set[tuple[str, int, int]]] = {}
+        for rows in tables.journal.values():
+            for event in (orjson.loads(row["event"]) for row in rows):
+                if event["cause_event_id"] is not None:
+                    kind = "callback" if event["cause_type"] == "wallet.callback" else "event"
+                    place = event["cause_topic"], event["cause_partition"], event["cause_offset"]
+                    places.setdefault((event["order_id"], kind + event["cause_event_id"]), set()).add(place)
+        for identity, found in places.items():
+            must(len(found) == 1, "the same id again is a duplicate", identity, found)
+        dead = Counter(row["value"] for row in tables.dead_letters.values())
+        parked = Counter(row["value"] for row in tables.parked.values())
+        for sent in self._traffic.sent:
+            if sent.event_id is None:
+                must(dead[sent.value] > 0, "P1: poison is kept with the dead letters", sent)
+            elif sent.order_id not in known:
+                must(parked[sent.value] > 0, "P1: what is early is parked", sent)
+            elif sent.own_id not in known[sent.order_id]:
+                must((sent.order_id, sent.event_id) in causes, "P1: every event has an answer", sent)
+
+
+_INPUTS = (Topic.ORDERS, Topic.CALLBACKS, Topic.COMPLETIONS)
