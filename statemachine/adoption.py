@@ -74,8 +74,6 @@ def adopt(before: Order | None, told: Sequence[Told], *, now: datetime, policy: 
     for each in told:
         _take_input(order, each)
         _take_event(adopted, each.event, policy)
-    if order.state not in WAITS_IN:
-        order.waiting = ()
     _begin_what_was_not_told(adopted, now, policy)
     if order.operation is not None:
         sent = replace(order.operation, state=OperationState.UNKNOWN, attempts=max(order.operation.attempts, 1))
@@ -130,6 +128,8 @@ def _take_event(adopted: Adopted, event: StateEvent, policy: Policy) -> None:
     _take_times(order, event, policy)
     if order.state is not previous:
         _arrive(order, event)
+    if order.state not in WAITS_IN:
+        order.waiting = ()
 
 
 def _first_told(adopted: Adopted, event: StateEvent) -> None:
