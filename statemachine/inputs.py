@@ -105,6 +105,8 @@ class WalletEvidence:
     """What a wallet has said, in one form for callbacks, queries and the answers to our calls.
 
     `event_id` is the wallet's own id of a callback, None for answers (they are never duplicates).
+    `occurred_at` is when it happened, as far as a callback says so; of an answer, when it was asked for: what it
+    says was so then, or later.
     `order_amount_minor` is the order's amount as the wallet sees it (compared, never booked); None: not said.
     The four `total_…` are totals after the fact; None means that the message says nothing of them.
     `request_no` names the operation of ours that it speaks of (None: of the order as a whole), and then

@@ -85,8 +85,9 @@ def take_trade(turn: Turn, said: WalletEvidence) -> None:
         _release_again(turn, said)
     elif trade is Trade.CLOSED:
         _confirm_closed(turn, Trigger.WALLET_CLOSED, "the wallet closed it")
-    elif trade is Trade.MISSING and order.pay_deadline is not None and turn.now >= order.pay_deadline:
-        # Only now, when the wallet would let nobody pay any more, does "no such trade" prove something.
+    elif trade is Trade.MISSING and order.pay_deadline is not None and said.occurred_at >= order.pay_deadline:
+        # Only when the wallet was asked after it would let anybody pay does "no such trade" prove something. An
+        # answer can be late: that it is decided upon after the deadline proves nothing.
         _confirm_closed(turn, Trigger.CLOSE_SUCCEEDED, order.ending_in_words())
     elif trade is Trade.FAILED and said.source is EvidenceSource.CALLBACK:
         turn.learn(Trigger.PAYMENT_FAILED, said.code)

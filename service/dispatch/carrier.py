@@ -48,11 +48,12 @@ class Carrier:
     async def _exchange(
         self, adapter: WalletAdapter, order: Order, request: WalletRequest, clock: Clock
     ) -> WalletEvidence:
+        asked_at = clock.now()
         answer = await self._post(request)
         if answer is None:
             evidence = WalletEvidence(
                 event_id=None,
-                occurred_at=clock.now(),
+                occurred_at=asked_at,
                 source=EvidenceSource.QUERY if request.is_query else EvidenceSource.REPLY,
                 order_id=order.order_id,
                 request_no=request.operation.id if request.operation else None,
@@ -60,7 +61,7 @@ class Carrier:
                 code="no answer",
             )
         else:
-            evidence = await asyncio.to_thread(adapter.read_answer, order, request, answer, clock.now())
+            evidence = await asyncio.to_thread(adapter.read_answer, order, request, answer, asked_at)
             if evidence.outcome is Outcome.UNKNOWN:
                 # Its code tells an operator whether the wallet stumbled or our configuration is wrong.
                 log.warning(

@@ -15,7 +15,7 @@ class NotAnAnswerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked, of which order, and when the answer came."""
+    """What was asked, of which order, and when."""
 
     order: Order
     request: WalletRequest

@@ -39,7 +39,9 @@ def _id(prefix: str) -> str:
 
 
 def decide(order: Order | None, given: Input, *, now: datetime = NOW, policy: Policy = POLICY) -> Decision:
-    """The real one, at a fixed time."""
+    """The real one, at a fixed time, at which wallets have been asked, too."""
+    if isinstance(given, WalletEvidence) and given.source is not EvidenceSource.CALLBACK:
+        given = replace(given, occurred_at=now)
     return deciding.decide(order, given, now=now, policy=policy)
 
 

@@ -35,12 +35,19 @@ def inputs(order: Order, costs: Costs, queue: tuple[Costs, ...]) -> Iterator[tup
         yield b.resolved(order, outcome), early
     yield b.resolved(order, Outcome.SUCCEEDED, version=order.version + 1), early
     for given in statuses(order.amount_minor, live):
-        # Whether a missing trade proves something depends on the time.
-        yield given, early
-        yield given, late
+        # Whether a missing trade proves something depends on when the wallet was asked.
+        yield _asked(given, early), early
+        yield _asked(given, late), late
+        yield _asked(given, early), late
     for moment in (b.NOW, late, order.authorization_deadline, wake_at(order)):
         if moment is not None:
             yield b.timer(), moment
+
+
+@cache
+def _asked(given: Input, moment: datetime) -> Input:
+    """Made once, as all of them are."""
+    return replace(given, occurred_at=moment) if isinstance(given, WalletEvidence) else given
 
 
 @cache

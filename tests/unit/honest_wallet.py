@@ -109,4 +109,6 @@ def _dispatched(order: Order, wallet: HonestWallet, now: datetime) -> tuple[Orde
 
 
 def _decided(order: Order, given: Input, now: datetime) -> Decision:
+    if isinstance(given, WalletEvidence):
+        given = replace(given, occurred_at=now)
     return decide(order, given, now=now, policy=POLICY)

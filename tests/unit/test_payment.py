@@ -1,10 +1,12 @@
 """Payments: created, issued, paid, closed, late."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from schemas.vocabulary import Disposition, Flag, LatePayment, OperationState, Outcome, State, Trigger
+from statemachine import decide as deciding
 from statemachine.decision import Policy
 from statemachine.inputs import Trade
 from statemachine.order import Order
@@ -148,6 +150,18 @@ def test_no_such_trade_proves_nothing_before_the_deadline() -> None:
     assert after(order, queried(Trade.MISSING, request_no="o1__F1"), now=deadline).state is State.CLOSED
     assert not decide(order, queried(Trade.MISSING, request_no="o1__C1"), now=deadline).entries
     assert not decide(b.paying(), queried(Trade.MISSING), now=deadline).entries
+
+
+def test_an_answer_from_before_the_deadline_proves_nothing_after_it() -> None:
+    order = after(b.paying(), b.cancel(), b.attempted("V1"))
+    deadline = b.past_pay_deadline(order)
+    asked_at = deadline - timedelta(seconds=1)
+    late = replace(queried(Trade.MISSING), occurred_at=asked_at)
+    # The real one: the helper has wallets asked at the moment of deciding. The buyer may have paid in between.
+    decision = deciding.decide(order, late, now=deadline + timedelta(seconds=5), policy=b.POLICY)
+    assert decision.order.state is State.EXPIRING
+    in_time = replace(late, occurred_at=deadline)
+    assert deciding.decide(order, in_time, now=deadline, policy=b.POLICY).order.state is State.CLOSED
 
 
 def test_a_rejected_close_is_asked_about_and_tried_again() -> None:
