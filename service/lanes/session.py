@@ -130,8 +130,10 @@ class LaneSession:
         """Opens the lane and works until it is drained or something fails."""
         ports, row = self.ports, self.row
         found, tail_seq = await asyncio.gather(places(ports.broker, row), committed_tail(ports.broker, row.lane))
-        # Before anything is decided anew: no entry that is published can be newer than the row we claimed.
-        check_tail(row.lane, tail_seq or 0, row.lane_seq)
+        if tail_seq is not None and tail_seq > row.lane_seq:
+            # Before anything is decided anew. Unless we have been too slow, and the lane is another's by now.
+            now = await lane_rows.read(ports.database, row.lane, row.epoch)
+            check_tail(row.lane, tail_seq, now.lane_seq)
         for place in found:
             if place.why_not is not None:
                 raise LaneHaltedError(place.why_not, "rebase")
