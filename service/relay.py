@@ -42,6 +42,8 @@ MAX_TRANSACTION = 400
 # Entries kept in memory for a relay that is behind; beyond it the journal is read.
 MAX_BACKLOG = 4_000
 RETRY_S = 0.5
+# A quiet lane looks once whether what it published can be read.
+LOOK_AFTER_S = 20.0
 
 
 @dataclass(slots=True)
@@ -62,6 +64,8 @@ class Relay:
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
     # The newest sequence number that is known to be committed.
     _committed: int = 0
+    # Whether it has been looked at that what was published last can be read.
+    _is_seen: bool = False
 
     def offer(self, published: Sequence[Published]) -> None:
         """Takes entries that have just been committed."""
@@ -134,15 +138,30 @@ class Relay:
         while True:
             entries = await self._next_entries()
             if not entries:
-                self._wake.clear()
-                if not self._backlog:
-                    await self._wake.wait()
+                await self._sleep()
                 continue
             strings = await self._order_strings(entries)
             await within(self._transaction(next_producer(), entries, strings), 2 * PRODUCE_TIMEOUT_S)
             self.position = entries[-1].lane_seq
+            self._is_seen = False
             self._moved.set()
             PUBLISHED.labels(self.lane).inc(len(entries))
+
+    async def _sleep(self) -> None:
+        """Until there is something to publish. Looks once, some time after the last, whether it can be read.
+
+        A transaction that a broker has left open (see `end_hanging`) is ended by the same producer's next one;
+        where none follows, whoever reads would wait for ever. Raises OpenTransactionError.
+        """
+        self._wake.clear()
+        if self._backlog:
+            return
+        try:
+            async with asyncio.timeout(None if self._is_seen else LOOK_AFTER_S):
+                await self._wake.wait()
+        except TimeoutError:
+            await last_published(self.broker, self.lane)
+            self._is_seen = True
 
     async def _next_entries(self) -> list[Published]:
         backlog = self._backlog

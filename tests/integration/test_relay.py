@@ -297,6 +297,12 @@ async def test_a_transaction_that_hangs_is_ended_and_not_published_twice(
     await before.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
     await before.send_and_wait(Topic.ORDER_STRINGS, b"{}", partition=lane.lane)
     await before.commit_transaction()
+    # And what was published behind it, by the other one.
+    other = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-0")
+    await other.start()
+    async with other.transaction():
+        await other.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 2}', partition=lane.lane)
+    await other.stop()
     with pytest.raises(OpenTransactionError):
         await last_published(Kafka(bootstrap), lane.lane)
     await before.stop()
