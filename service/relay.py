@@ -10,7 +10,7 @@ retriable error until that commit's markers are written, and a client that waits
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import cycle
@@ -18,10 +18,20 @@ from itertools import cycle
 import orjson
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaConnectionError
 
 from schemas.vocabulary import Topic
 from service.kafka.broker import Broker
-from service.kafka.clients import MAX_BATCH_BYTES, PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, start, within
+from service.kafka.clients import (
+    MAX_BATCH_BYTES,
+    PRODUCE_TIMEOUT_S,
+    UNAVAILABLE,
+    abandon,
+    connections,
+    start,
+    within,
+)
 from service.kafka.published import OpenTransactionError, end_hanging, last_published
 from service.lanes.batch import Published, issues_order_string
 from service.lanes.errors import LaneHaltedError
@@ -107,7 +117,7 @@ class Relay:
                     log.warning("relay_ends_hanging_transaction", lane=self.lane, error=str(error))
                     await end_hanging(producers, self.lane)
                     await self._find_position()
-                await self._publish(cycle(producers).__next__)
+                await self._publish(producers)
             except (*UNAVAILABLE, *store_connection.UNAVAILABLE) as error:
                 log.warning("relay_waits", lane=self.lane, error=repr(error))
             finally:
@@ -134,14 +144,22 @@ class Relay:
         self.position = position
         self._moved.set()
 
-    async def _publish(self, next_producer: Callable[[], AIOKafkaProducer]) -> None:
+    async def _publish(self, producers: Sequence[AIOKafkaProducer]) -> None:
+        # Those over which the last commits were answered.
+        used: list[AIOKafkaConnection] = []
+        turns = cycle(producers)
         while True:
             entries = await self._next_entries()
             if not entries:
                 await self._sleep()
                 continue
             strings = await self._order_strings(entries)
-            await within(self._transaction(next_producer(), entries, strings), 2 * PRODUCE_TIMEOUT_S)
+            if not all(connection.connected() for connection in used):
+                # A broker that went away may have left open what it had answered (see `end_hanging`), and should
+                # the same producer's next transaction be aborted, that would be, too. So all is begun anew.
+                raise KafkaConnectionError("a broker has closed its connection since the last commit")
+            await within(self._transaction(next(turns), entries, strings), 2 * PRODUCE_TIMEOUT_S)
+            used = [connection for producer in producers for connection in connections(producer)]
             self.position = entries[-1].lane_seq
             self._is_seen = False
             self._moved.set()

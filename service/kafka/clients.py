@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Literal, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from service.kafka.patience import be_patient
@@ -147,6 +148,11 @@ async def start(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
         await within(client.start(), PRODUCE_TIMEOUT_S)
     except AssertionError as error:
         raise KafkaConnectionError(str(error)) from error
+
+
+def connections(client: AIOKafkaProducer) -> list[AIOKafkaConnection]:
+    """Those that a client has now; it replaces one that is closed by another when it needs it."""
+    return list(client.client._conns.values())  # noqa: SLF001 - aiokafka shows them nowhere
 
 
 @contextlib.asynccontextmanager

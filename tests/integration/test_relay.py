@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from schemas.vocabulary import Kind, LatePayment, State, Topic, Trigger
 from service.dev.kafka import EmbeddedKafka
 from service.kafka.broker import Kafka
-from service.kafka.clients import consumer, transactional_producer
+from service.kafka.clients import connections, consumer, transactional_producer
 from service.kafka.published import OpenTransactionError, last_published
 from service.kafka.topics import create_topics
 from service.lanes.batch import Published
@@ -314,3 +314,29 @@ async def test_a_transaction_that_hangs_is_ended_and_not_published_twice(
         relay.offer(await journal.write(2))
         await asyncio.wait_for(relay.flushed(), 20)
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == list(range(1, 8))
+
+
+async def test_a_relay_begins_anew_when_its_broker_has_been_away(
+    bootstrap: str, database: Database, lane: LaneRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[AIOKafkaProducer] = []
+    make = Kafka.transactional_producer
+
+    def noted(kafka: Kafka, transactional_id: str) -> AIOKafkaProducer:
+        opened.append(make(kafka, transactional_id))
+        return opened[-1]
+
+    monkeypatch.setattr(Kafka, "transactional_producer", noted)
+    journal = _Journal(database, lane)
+    relay = _relay(bootstrap, database, lane)
+    async with _running(relay):
+        for n in range(1, 4):
+            relay.offer(await journal.write(1))
+            await _flushed(relay, n)
+        assert len(opened) == 2
+        for connection in connections(opened[0]):
+            connection.close()
+        relay.offer(await journal.write(1))
+        await _flushed(relay, 4)
+    assert len(opened) == 4
+    assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == [1, 2, 3, 4]

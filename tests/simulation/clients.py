@@ -192,6 +192,9 @@ class TransactionalProducer:
         self._sent: list[asyncio.Future[int]] = []
         # As aiokafka's producer has it: what knows the partitions of the transaction.
         self._txn_manager = self
+        # Its client has no connections that could be closed: an outage makes requests fail.
+        self.client = self
+        self._conns: dict[int, Any] = {}
         self._added: list[TopicPartition] = []
 
     def maybe_add_partition_to_txn(self, partition: TopicPartition) -> None:
