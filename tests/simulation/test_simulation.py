@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +68,11 @@ def test_a_planted_bug_is_found(name: str) -> None:
     (mutant,) = [each for each in ALL if each.name == name]
     is_found, said = hunt(mutant, within=60)
     assert is_found, said
+
+
+def test_every_bug_has_its_place() -> None:
+    places = {m.name: Path(str(find_spec(m.module).origin)).read_text("utf-8").count(m.old) for m in ALL}  # type: ignore[union-attr]
+    assert {name: count for name, count in places.items() if count != 1} == {}
 
 
 def test_no_planted_bug_is_planted_twice() -> None:

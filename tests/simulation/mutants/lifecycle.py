@@ -75,8 +75,15 @@ MUTANTS = (
         "no such trade = closed",
         "a trade that the wallet does not know yet counts as closed, however early",
         OUTCOMES,
-        "elif trade is Trade.MISSING and order.pay_deadline is not None and turn.now >= order.pay_deadline:",
-        "elif trade is Trade.MISSING and order.pay_deadline is not None:",
+        "trade is Trade.MISSING and order.pay_deadline is not None and said.occurred_at >= order.pay_deadline:",
+        "trade is Trade.MISSING and order.pay_deadline is not None:",
+    ),
+    Mutant(
+        "a late answer proves",
+        "no such trade counts by when it is decided upon, not by when the wallet was asked",
+        OUTCOMES,
+        "order.pay_deadline is not None and said.occurred_at >= order.pay_deadline:",
+        "order.pay_deadline is not None and turn.now >= order.pay_deadline:",
     ),
     Mutant(
         "unknown = rejected",

@@ -16,8 +16,9 @@ MUTANTS = (
         "tail read before the fence",
         "the position is found while the predecessor may still publish",
         RELAY,
-        "                await self._open(producers)\n                await self._find_position()\n",
-        "                await self._find_position()\n                await self._open(producers)\n",
+        "                await self._open(producers)\n                try:\n",
+        "                await self._find_position()\n                await self._open(producers)\n"
+        "                await self._publish(producers)\n                try:\n",
     ),
     Mutant(
         "futures not awaited",
@@ -36,7 +37,7 @@ MUTANTS = (
     Mutant(
         "first of the tail",
         "the position is that of the oldest record of the tail",
-        RELAY,
+        "service.kafka.published",
         'orjson.loads(values[-1])["lane_seq"]',
         'orjson.loads(values[0])["lane_seq"]',
     ),
