@@ -23,6 +23,8 @@ from tests.integration.conftest import Paystate, answer
 
 pytestmark = pytest.mark.integration
 
+PATIENCE_S = 10.0
+
 
 @pytest.fixture
 async def producer(world: World) -> AsyncIterator[AIOKafkaProducer]:
@@ -55,9 +57,14 @@ async def _death(world: World, shop: Shop, order_id: str) -> str:
     await shop.create(behind, "payment", 100, "Behind the bad one")
     connection = await asyncpg.connect(world.config.settings.postgres_dsn)
     try:
-        rows = await connection.fetch(
-            "select reason, value from paystate.dead_letters where record_key = $1", order_id.encode()
-        )
+        async with asyncio.timeout(PATIENCE_S):
+            # One whose value names an order of another lane is sent on there first, and dies there.
+            while not (
+                rows := await connection.fetch(
+                    "select reason, value from paystate.dead_letters where record_key = $1", order_id.encode()
+                )
+            ):
+                await asyncio.sleep(0.05)
     finally:
         await connection.close()
     (row,) = rows
