@@ -8,11 +8,11 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from aiokafka import AIOKafkaProducer
-
-from service.kafka.clients import MAX_BATCH_BYTES, PRODUCE_TIMEOUT_S, abandon, idempotent_producer, start
+from service.kafka.clients import MAX_BATCH_BYTES, idempotent_producer
+from service.kafka.kept_producer import KeptProducer
 from service.kafka.partition import lane_of
 
 # How often those are looked for whose deadline has passed: a timer for each record would cost as much as it does.
@@ -31,7 +31,7 @@ class _Waiting:
 
 
 class Batches:
-    """One idempotent producer, made when it is first needed and thrown away when it fails."""
+    """Gathers the records of each lane, and sends what has come together."""
 
     def __init__(self, bootstrap: str, lanes: int, deadline_s: float) -> None:
         """`deadline_s`: past it whoever waits is told that nobody knows, whatever becomes of the record."""
@@ -39,10 +39,8 @@ class Batches:
         # In the order of their deadlines, which is that of their coming.
         self._due: deque[tuple[float, asyncio.Future[None]]] = deque()
         self._sweeping: asyncio.TimerHandle | None = None
-        self._bootstrap = bootstrap
         self._lanes = lanes
-        self._producer: AIOKafkaProducer | None = None
-        self._starting = asyncio.Lock()
+        self._kept = KeptProducer(partial(idempotent_producer, bootstrap, max_batch_bytes=MAX_BATCH_BYTES))
         self._waiting: defaultdict[_Place, deque[_Waiting]] = defaultdict(deque)
         self._sending: dict[_Place, asyncio.Task[None]] = {}
 
@@ -84,21 +82,21 @@ class Batches:
             waiting.clear()
         if self._sweeping is not None:
             self._sweeping.cancel()
-        producer, self._producer = self._producer, None
-        await abandon(producer)
+        await self._kept.close()
 
     async def _send(self, topic: str, lane: int) -> None:
         waiting, taken = self._waiting[topic, lane], list[_Waiting]()
         try:
             while waiting:
-                producer = await self._ready()
+                producer = await self._kept.ready()
                 batch = producer.create_batch()
                 # The first one is taken whatever its size.
                 while waiting and batch.append(
                     key=waiting[0].key, value=waiting[0].value, timestamp=None, headers=list(waiting[0].headers)
                 ):
                     taken.append(waiting.popleft())
-                await self._sent(producer, batch, topic, lane)
+                async with self._kept.sending(producer):
+                    await (await producer.send_batch(batch, topic, partition=lane))
                 _tell(taken, None)
                 taken.clear()
         # Everyone who waits is told, whatever it was; each answers for itself.
@@ -109,31 +107,6 @@ class Batches:
                 raise
         finally:
             del self._sending[topic, lane]
-
-    async def _sent(self, producer: AIOKafkaProducer, batch: object, topic: str, lane: int) -> None:
-        try:
-            async with asyncio.timeout(PRODUCE_TIMEOUT_S):
-                await (await producer.send_batch(batch, topic, partition=lane))
-        except BaseException:
-            # It may hang for good after a lost broker, and its sequence numbers are in doubt.
-            if self._producer is producer:
-                self._producer = None
-                await abandon(producer)
-            raise
-
-    async def _ready(self) -> AIOKafkaProducer:
-        if self._producer is not None:
-            return self._producer
-        async with self._starting:
-            if self._producer is None:
-                producer = idempotent_producer(self._bootstrap, max_batch_bytes=MAX_BATCH_BYTES)
-                try:
-                    await start(producer)
-                except BaseException:
-                    await abandon(producer)
-                    raise
-                self._producer = producer
-            return self._producer
 
 
 def _tell(those: Iterable[_Waiting], error: Exception | None) -> None:

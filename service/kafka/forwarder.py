@@ -1,23 +1,20 @@
 """Sends records on: a stray one to the lane where it belongs, and whatever the HTTP side publishes."""
 
-import asyncio
 from collections.abc import Sequence
 
-from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka import ConsumerRecord
 
 from service.kafka.broker import Broker
-from service.kafka.clients import PRODUCE_TIMEOUT_S, abandon, start, within
+from service.kafka.kept_producer import KeptProducer
 from service.kafka.partition import lane_of
 
 
 class Forwarder:
-    """One idempotent producer, made when it is first needed and thrown away when it fails."""
+    """Sends one record at a time, and waits for it."""
 
     def __init__(self, broker: Broker, lanes: int) -> None:
-        self._broker = broker
         self._lanes = lanes
-        self._producer: AIOKafkaProducer | None = None
-        self._starting = asyncio.Lock()
+        self._kept = KeptProducer(broker.idempotent_producer)
 
     async def forward(self, record: ConsumerRecord, lane: int) -> None:
         """Puts a stray record, as it is, into the partition of its lane. Returns when all replicas have it."""
@@ -37,33 +34,11 @@ class Forwarder:
         partition: int,
         headers: Sequence[tuple[str, bytes]],
     ) -> int:
-        producer = await self._ready()
-        try:
-            sent = await within(
-                producer.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers)),
-                PRODUCE_TIMEOUT_S,
-            )
-        except BaseException:
-            # It may hang for good after a lost broker, and its sequence numbers are in doubt.
-            if self._producer is producer:
-                self._producer = None
-                await abandon(producer)
-            raise
+        producer = await self._kept.ready()
+        async with self._kept.sending(producer):
+            sent = await producer.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers))
         return int(sent.offset)
-
-    async def _ready(self) -> AIOKafkaProducer:
-        async with self._starting:
-            if self._producer is None:
-                producer = self._broker.idempotent_producer()
-                try:
-                    await start(producer)
-                except BaseException:
-                    await abandon(producer)
-                    raise
-                self._producer = producer
-            return self._producer
 
     async def close(self) -> None:
         """Stops the producer."""
-        producer, self._producer = self._producer, None
-        await abandon(producer)
+        await self._kept.close()

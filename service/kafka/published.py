@@ -26,19 +26,26 @@ async def last_published(broker: Broker, lane: int) -> int | None:
     partition = TopicPartition(Topic.STATE_EVENTS, lane)
     async with started(broker.consumer(isolation_level="read_uncommitted")) as reader:
         written = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-    async with started(broker.consumer()) as reader:
-        end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
+    begin, end = await _committed_range(broker, partition)
     if end < written:
         raise OpenTransactionError(f"a transaction is open in {Topic.STATE_EVENTS}[{lane}] from offset {end} on")
-    return await committed_tail(broker, lane)
+    return await _last_in(broker, partition, begin, end)
 
 
 async def committed_tail(broker: Broker, lane: int) -> int | None:
     """As `last_published`, whatever may be open behind it."""
     partition = TopicPartition(Topic.STATE_EVENTS, lane)
+    return await _last_in(broker, partition, *await _committed_range(broker, partition))
+
+
+async def _committed_range(broker: Broker, partition: TopicPartition) -> tuple[int, int]:
     async with started(broker.consumer()) as reader:
         end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
         begin = (await within(reader.beginning_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
+    return begin, end
+
+
+async def _last_in(broker: Broker, partition: TopicPartition, begin: int, end: int) -> int | None:
     depth = TAIL_DEPTH
     while begin < end:
         values = await tail(broker, partition, end, depth)

@@ -109,12 +109,17 @@ async def _delete(config: Config, topic: str) -> None:
     await admin.close()
 
 
-async def test_a_topic_that_was_made_anew_halts_its_lane(config: Config, database: Database) -> None:
+async def _make_topic_anew(config: Config, database: Database) -> None:
+    """After three of its records have been read."""
     async with running(config):
         await _send(config, 3)
         await _lane(database, lambda row: row["next_offsets"] == [3, 0, 0])
     await _delete(config, Topic.ORDERS)
     await create_topics(config.settings.kafka_bootstrap, LANES)
+
+
+async def test_a_topic_that_was_made_anew_halts_its_lane(config: Config, database: Database) -> None:
+    await _make_topic_anew(config, database)
     async with running(config):
         assert await _halt_reason(database) == (
             "orders.events[0] ends at offset 0, and the lane has read up to 3: "
@@ -125,11 +130,7 @@ async def test_a_topic_that_was_made_anew_halts_its_lane(config: Config, databas
 
 
 async def test_another_topic_with_as_many_records_is_noticed_too(config: Config, database: Database) -> None:
-    async with running(config):
-        await _send(config, 3)
-        await _lane(database, lambda row: row["next_offsets"] == [3, 0, 0])
-    await _delete(config, Topic.ORDERS)
-    await create_topics(config.settings.kafka_bootstrap, LANES)
+    await _make_topic_anew(config, database)
     await _send(config, 4)
     async with running(config):
         assert "is not the one that the lane has read: the topic was recreated" in await _halt_reason(database)
@@ -149,11 +150,7 @@ async def test_a_journal_that_ends_before_the_topic_does_halts_the_lane(config: 
 
 
 async def test_a_lane_goes_on_when_a_person_says_so(config: Config, database: Database) -> None:
-    async with running(config):
-        await _send(config, 3)
-        await _lane(database, lambda row: row["next_offsets"] == [3, 0, 0])
-    await _delete(config, Topic.ORDERS)
-    await create_topics(config.settings.kafka_bootstrap, LANES)
+    await _make_topic_anew(config, database)
     await _send(config, 4)
     async with running(config):
         reason = await _halt_reason(database)
