@@ -11,6 +11,7 @@ from schemas.vocabulary import State
 from service.sandbox.reckoning import FACTS, differences
 from service.store.connection import UNAVAILABLE
 from service.wiring import run_loop
+from tests.faults.auditor import audit
 from tests.faults.load import Load
 from tests.faults.world import World
 
@@ -44,6 +45,8 @@ class Verdict:
     lost: int = 0
     doubled: int = 0
     problems: list[str] = field(default_factory=list)
+    # The outside auditor's counts.
+    audited: str = ""
 
 
 def judge(world: World, load: Load) -> Verdict:
@@ -64,6 +67,9 @@ def judge(world: World, load: Load) -> Verdict:
     _judge_orders(verdict, load, orders)
     _judge_wallet(verdict, world.ledger(), orders)
     _judge_events(verdict, load, events)
+    audited = run_loop(audit(world.postgres.dsn, world.broker.bootstrap))
+    verdict.audited = audited.line()
+    verdict.problems += [f"auditor: {line}" for line in audited.examples()]
     verdict.problems += [
         f"dead letter {row['topic']}@{row['record_offset']}: {row['reason']}"
         for row in _fetch(world, "select topic, record_offset, reason from paystate.dead_letters")

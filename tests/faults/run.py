@@ -158,6 +158,7 @@ def main() -> int:
                 console.print(f"[bold red]NO[/]  {problem}", markup=True)
             if (more := len(results[-1].verdict.problems) - SHOWN) > 0:
                 console.print(f"    and {more} more")
+            console.print(f"auditor: {results[-1].verdict.audited or 'not asked'}")
             console.print(table(results[-1:]))
     console.print()
     console.print(table(results))
