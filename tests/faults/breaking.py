@@ -141,11 +141,15 @@ def rolling_restart(breaking: Breaking) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A way for a server to be gone, the way back, and one of the things that an engine says meanwhile."""
+    """A way for a server to be gone, the way back, and one of the things that an engine says meanwhile.
+
+    Where lanes read on all along, `answered_at` says when (time.monotonic) the server was last heard of.
+    """
 
     go: Callable[[], object]
     come_back: Callable[[], object]
     says: tuple[str, ...]
+    answered_at: Callable[[], float] | None = None
 
 
 def _postgres(world: World, go: Callable[[], object]) -> Outage:
@@ -169,38 +173,38 @@ def _broker_frozen(world: World) -> Outage:
 def postgres_away(breaking: Breaking) -> list[float]:
     """Postgres is stopped, and the next time killed; it comes back after the outage."""
     world = breaking.world
-    return _outages(breaking, [_postgres(world, world.postgres.stop), _postgres(world, world.postgres.kill)])
+    return outages(breaking, [_postgres(world, world.postgres.stop), _postgres(world, world.postgres.kill)])
 
 
 def postgres_killed(breaking: Breaking) -> list[float]:
     """SIGKILL of the postmaster; it is started again at once."""
     breaking.outage_s = 0.0
-    return _outages(breaking, [_postgres(breaking.world, breaking.world.postgres.kill)])
+    return outages(breaking, [_postgres(breaking.world, breaking.world.postgres.kill)])
 
 
 def broker_away(breaking: Breaking) -> list[float]:
     """The broker is stopped in order, and comes back after the outage. Not for one that keeps its log in memory."""
-    return _outages(breaking, [_broker(breaking.world, breaking.world.broker.stop)])
+    return outages(breaking, [_broker(breaking.world, breaking.world.broker.stop)])
 
 
 def broker_frozen(breaking: Breaking) -> list[float]:
     """The broker is there and does not answer, and wakes after the outage."""
-    return _outages(breaking, [_broker_frozen(breaking.world)])
+    return outages(breaking, [_broker_frozen(breaking.world)])
 
 
 def broker_killed(breaking: Breaking) -> list[float]:
     """SIGKILL of the broker; it is started again at once. Not for one that keeps its log in memory."""
     breaking.outage_s = 0.0
-    return _outages(breaking, [_broker(breaking.world, breaking.world.broker.kill)])
+    return outages(breaking, [_broker(breaking.world, breaking.world.broker.kill)])
 
 
 def servers_away(breaking: Breaking) -> list[float]:
     """Postgres and the broker in turn."""
     world = breaking.world
-    return _outages(breaking, [_postgres(world, world.postgres.kill), _broker_frozen(world)])
+    return outages(breaking, [_postgres(world, world.postgres.kill), _broker_frozen(world)])
 
 
-def _outages(breaking: Breaking, outages: list[Outage]) -> list[float]:
+def outages(breaking: Breaking, outages: list[Outage]) -> list[float]:
     """In turn; two engines must wait, say so, and go on by themselves."""
     engines = [breaking.world.start_engine(), breaking.world.start_engine()]
     recoveries = []
@@ -214,7 +218,12 @@ def _outages(breaking: Breaking, outages: list[Outage]) -> list[float]:
         before = dict(breaking.load.watch.lanes)
         breaking.go_on()
         outage.come_back()
-        recoveries.append(breaking.reading_again_s(before, time.monotonic()))
+        since = time.monotonic()
+        if (answered_at := outage.answered_at) is not None:
+            until(lambda: answered_at() > since, RECOVERY_S, "an answer")  # noqa: B023 - called at once
+            recoveries.append(answered_at() - since)
+        else:
+            recoveries.append(breaking.reading_again_s(before, since))
         for engine, lines in zip(engines, said, strict=True):
             if engine.child.returncode is not None:
                 raise ServerFailedError(

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.dev.child import ServerFailedError
-from tests.faults import breaking
+from tests.faults import breaking, crowding, cutting
 from tests.faults.breaking import Breaking
 from tests.faults.judge import Verdict, judge
 from tests.faults.load import Load
@@ -50,6 +50,11 @@ FAULTS = (
     Fault(breaking.postgres_killed, 5, 500),
     Fault(breaking.broker_frozen, 2, 400),
     Fault(breaking.ended_in_outage, 4, 400),
+    Fault(cutting.postgres_cut_off, 4, 400),
+    Fault(cutting.broker_cut_off, 4, 400),
+    Fault(cutting.wallet_cut_off, 4, 400),
+    Fault(cutting.wallet_slow, 2, 400),
+    Fault(crowding.postgres_crowded, 3, 400),
     # The embedded broker loses what it acknowledged last when it is killed, and even when it is told to end.
     Fault(breaking.broker_away, 2, 400, ("apache",)),
     Fault(breaking.broker_killed, 5, 500, ("apache",)),

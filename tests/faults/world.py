@@ -28,6 +28,7 @@ from service.kafka.topics import create_topics
 from service.sandbox.identity import PROFILE_FILE
 from service.store.migrate import migrate
 from service.wiring import run_loop
+from tests.faults.line import Line
 
 LANES = 4
 READY_S = 60.0
@@ -100,10 +101,18 @@ class World:
     wallet_url: str = ""
     engines: list[Engine] = field(default_factory=list)
     sides: list[Child] = field(default_factory=list)
+    # What engines alone are told, above all that the way to a server leads over a line.
+    engine_environment: dict[str, str] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+
+    def lay_line(self, server_port: int, *, names_itself: bool = False) -> Line:
+        line = Line(server_port, names_itself=names_itself).lay()
+        self.lines.append(line)
+        return line
 
     def start_engine(self, *, wait: bool = True) -> Engine:
         log = self.folder / f"engine-{len(self.engines)}.log"
-        engine = Engine(self._child(log, "run"), log)
+        engine = Engine(self._child(log, "run", **self.engine_environment), log)
         self.engines.append(engine)
         if wait:
             engine.child.wait_ready(engine.is_ready, READY_S)
@@ -141,9 +150,10 @@ class World:
         rows: list[dict[str, Any]] = answer.json()
         return rows
 
-    def _child(self, log: Path, *arguments: str) -> Child:
+    def _child(self, log: Path, *arguments: str, **settings: str) -> Child:
         log.touch()
-        return Child([*_COMMAND, *arguments], log, environment=self.environment, death_signal=signal.SIGKILL)
+        environment = self.environment | settings
+        return Child([*_COMMAND, *arguments], log, environment=environment, death_signal=signal.SIGKILL)
 
 
 _COMMAND = [sys.executable, "-c", "from service.cli import main; main()"]
@@ -194,6 +204,8 @@ def _end(world: World) -> None:
             engine.child.stop(signal.SIGTERM)
     for side in world.sides:
         side.stop(signal.SIGTERM)
+    for line in world.lines:
+        line.end()
 
 
 def until(come: Callable[[], bool], seconds: float, what: str) -> float:
