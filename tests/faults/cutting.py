@@ -1,11 +1,13 @@
 """The network between the engines and one of their servers is cut, while the server and all others are well.
 
-Each fault cuts in two ways in turn: the line falls silent, and heals with all that waited in it; or it is reset,
-and refuses. Recovery is counted from the moment at which it heals.
+A `…_cut_off` of a server cuts in two ways in turn: the line falls silent, and heals with all that waited in it; or
+it is reset, and refuses. Recovery is counted from the moment at which it heals.
 """
 
+import time
+
 from service.sandbox.identity import PROFILE_FILE
-from tests.faults.breaking import Breaking, Outage, outages
+from tests.faults.breaking import RECOVERY_S, Breaking, Outage, outages
 from tests.faults.line import Line
 from tests.faults.world import World
 
@@ -66,3 +68,33 @@ def wallet_slow(breaking: Breaking) -> list[float]:
     line = _wallet_line(breaking.world)
     slow = Outage(line.hold_answers, line.heal, ("wallet_did_not_answer",), lambda: line.answered_at)
     return _cut_off(breaking, [slow])
+
+
+def engine_cut_off(breaking: Breaking) -> list[float]:
+    """One of two engines does not reach Postgres, and goes on with the broker and the wallet; the other takes over.
+
+    What the first was about to commit arrives when the line heals, and is too late. Recovery is the takeover.
+    """
+    world = breaking.world
+    line = _postgres_line(world)
+    alone = world.start_engine()
+    world.engine_environment.clear()
+    engines = [alone, world.start_engine()]
+    recoveries = []
+    for _ in breaking.rounds():
+        breaking.settled(*engines)
+        breaking.some_time()
+        fenced = len(alone.said("lane_fenced"))
+        before = breaking.lanes_of(alone)
+        line.fall_silent()
+        since = time.monotonic()
+        breaking.go_on()
+        try:
+            recoveries.append(breaking.recovery_s(before, since))
+            # Past the limit of a statement now and then, too: then it has given up before the line heals.
+            breaking.some_time(0.5, CUT_S)
+        finally:
+            line.heal()
+        alone.must_say("lane_fenced", fenced + len(before), RECOVERY_S)
+    breaking.settled(*engines)
+    return recoveries

@@ -36,8 +36,10 @@ class Line(threading.Thread):
     def __init__(self, server_port: int, *, names_itself: bool = False) -> None:
         super().__init__(name=f"line to {server_port}", daemon=True)
         self.port = free_port()
-        # When (time.monotonic) the server's last bytes arrived here.
+        # When (time.monotonic) the server last said something on a connection that was made since the line is
+        # whole: on older ones it may answer what was given up on.
         self.answered_at = 0.0
+        self._whole_since = 0.0
         self._server_port = server_port
         self._names_itself = names_itself
         self._writers: set[asyncio.StreamWriter] = set()
@@ -87,6 +89,7 @@ class Line(threading.Thread):
     async def _heal(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
+        self._whole_since = time.monotonic()
         self._whole.set()
         self._answers_pass.set()
 
@@ -98,6 +101,7 @@ class Line(threading.Thread):
             _rst(writer)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made_at = time.monotonic()
         ends = [writer]
         self._writers.add(writer)
         try:
@@ -107,7 +111,7 @@ class Line(threading.Thread):
             self._writers.add(to_them)
             ways = [
                 asyncio.create_task(self._pass(reader, to_them)),
-                asyncio.create_task(self._pass(theirs, writer, answers=True)),
+                asyncio.create_task(self._pass(theirs, writer, made_at)),
             ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
@@ -123,20 +127,23 @@ class Line(threading.Thread):
                 end.close()
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, made_at: float | None = None
     ) -> None:
-        """One way, until its end. What was read when the line fell silent waits here."""
+        """One way, until its end. What was read when the line fell silent waits here.
+
+        With `made_at`, when the connection was made, it is the way of the answers.
+        """
         theirs, ours = _address(self._server_port), _address(self.port)
         held = b""
         with contextlib.suppress(OSError):
             while chunk := await reader.read(CHUNK_BYTES):
-                if answers:
-                    # Before it waits, so that an answer to what was given up on is none.
-                    self.answered_at = time.monotonic()
+                if made_at is not None:
+                    if made_at >= self._whole_since:
+                        self.answered_at = time.monotonic()
                     await self._answers_pass.wait()
                 await self._whole.wait()
                 sent = chunk
-                if answers and self._names_itself:
+                if made_at is not None and self._names_itself:
                     sent = (held + chunk).replace(theirs, ours)
                     # The beginning of an address may be all that has come of it.
                     kept = next((n for n in range(len(theirs) - 1, 0, -1) if sent.endswith(theirs[:n])), 0)

@@ -53,6 +53,7 @@ FAULTS = (
     Fault(cutting.postgres_cut_off, 4, 400),
     Fault(cutting.broker_cut_off, 4, 400),
     Fault(cutting.wallet_cut_off, 4, 400),
+    Fault(cutting.engine_cut_off, 5, 400),
     Fault(cutting.wallet_slow, 2, 400),
     Fault(crowding.postgres_crowded, 3, 400),
     # The embedded broker loses what it acknowledged last when it is killed, and even when it is told to end.

@@ -77,6 +77,26 @@ def test_a_silent_line_keeps_what_is_sent_until_it_heals(line: Line) -> None:
         assert _read(connection, 3) == b"two"
 
 
+def test_held_answers_come_when_the_line_heals_and_count_as_none(line: Line) -> None:
+    with _connect(line) as connection:
+        line.hold_answers()
+        connection.sendall(b"one")
+        connection.settimeout(SILENCE_S)
+        with pytest.raises(TimeoutError):
+            connection.recv(3)
+        healed_at = time.monotonic()
+        line.heal()
+        connection.settimeout(PATIENCE_S)
+        assert _read(connection, 3) == b"one"
+        connection.sendall(b"two")
+        assert _read(connection, 3) == b"two"
+        assert line.answered_at < healed_at
+    with _connect(line) as connection:
+        connection.sendall(b"one")
+        assert _read(connection, 3) == b"one"
+        assert line.answered_at > healed_at
+
+
 def test_a_reset_line_ends_its_connections_and_refuses_until_it_heals(line: Line) -> None:
     with _connect(line) as connection:
         connection.sendall(b"one")
