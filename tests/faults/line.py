@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 import time
+from dataclasses import dataclass
 from typing import Self
 
 from service.dev.child import ServerFailedError, free_port
@@ -26,6 +27,19 @@ def _address(port: int) -> bytes:
     return b"127.0.0.1" + port.to_bytes(4, "big")
 
 
+@dataclass(slots=True)
+class _Asked:
+    """When a client last asked on a connection; its first words may have waited since it connected."""
+
+    at: float
+    _is_first: bool = True
+
+    def again(self) -> None:
+        if not self._is_first:
+            self.at = time.monotonic()
+        self._is_first = False
+
+
 class Line(threading.Thread):
     """From `port` to `server_port`.
 
@@ -36,8 +50,8 @@ class Line(threading.Thread):
     def __init__(self, server_port: int, *, names_itself: bool = False) -> None:
         super().__init__(name=f"line to {server_port}", daemon=True)
         self.port = free_port()
-        # When (time.monotonic) the server last said something on a connection that was made since the line is
-        # whole: on older ones it may answer what was given up on.
+        # When (time.monotonic) the server last answered what was asked since the line is whole: what was asked
+        # before may have been given up on.
         self.answered_at = 0.0
         self._whole_since = 0.0
         self._server_port = server_port
@@ -101,7 +115,7 @@ class Line(threading.Thread):
             _rst(writer)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        made_at = time.monotonic()
+        asked = _Asked(time.monotonic())
         ends = [writer]
         self._writers.add(writer)
         try:
@@ -110,8 +124,8 @@ class Line(threading.Thread):
             ends.append(to_them)
             self._writers.add(to_them)
             ways = [
-                asyncio.create_task(self._pass(reader, to_them)),
-                asyncio.create_task(self._pass(theirs, writer, made_at)),
+                asyncio.create_task(self._pass(reader, to_them, asked)),
+                asyncio.create_task(self._pass(theirs, writer, asked, answers=True)),
             ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
@@ -127,23 +141,22 @@ class Line(threading.Thread):
                 end.close()
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, made_at: float | None = None
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: _Asked, *, answers: bool = False
     ) -> None:
-        """One way, until its end. What was read when the line fell silent waits here.
-
-        With `made_at`, when the connection was made, it is the way of the answers.
-        """
+        """One way, until its end. What was read when the line fell silent waits here."""
         theirs, ours = _address(self._server_port), _address(self.port)
         held = b""
         with contextlib.suppress(OSError):
             while chunk := await reader.read(CHUNK_BYTES):
-                if made_at is not None:
-                    if made_at >= self._whole_since:
+                if not answers:
+                    asked.again()
+                else:
+                    if asked.at >= self._whole_since:
                         self.answered_at = time.monotonic()
                     await self._answers_pass.wait()
                 await self._whole.wait()
                 sent = chunk
-                if made_at is not None and self._names_itself:
+                if answers and self._names_itself:
                     sent = (held + chunk).replace(theirs, ours)
                     # The beginning of an address may be all that has come of it.
                     kept = next((n for n in range(len(theirs) - 1, 0, -1) if sent.endswith(theirs[:n])), 0)
