@@ -13,6 +13,7 @@ from schemas.completions import COMPLETION
 from schemas.identifiers import InvalidOrderIdError, check_order_id
 from schemas.order_events import (
     ORDER_EVENT,
+    OperatorResolvedEvent,
     OrderCancelRequested,
     OrderClientResult,
     OrderCreatedEvent,
@@ -160,6 +161,16 @@ def _request(event: OrderEvent) -> inputs.Input:
         return inputs.CancelRequested(event.event_id, event.occurred_at, event.reason)
     if isinstance(event, OrderClientResult):
         return inputs.ClientResult(event.event_id, event.occurred_at, event.result_code)
+    if isinstance(event, OperatorResolvedEvent):
+        return inputs.OperatorResolved(
+            event.event_id,
+            event.occurred_at,
+            event.actor,
+            event.reason,
+            event.evidence,
+            event.expected_version,
+            event.outcome,
+        )
     assert not isinstance(event, OrderCreatedEvent)
     return inputs.RefundRequested(
         event.event_id, event.occurred_at, event.refund_id, event.amount_minor, event.currency, event.reason

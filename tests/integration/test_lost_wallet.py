@@ -72,6 +72,45 @@ async def test_a_silent_wallet_leads_to_review_and_a_restart_asks_before_it_send
     assert [r["times_seen"] for r in row["requests"] if r["kind"] == "capture"] == [1]
 
 
+async def test_a_person_who_has_looked_says_what_became_of_it(impatient_world: World, impatient_shop: Shop) -> None:
+    shop, world = impatient_shop, impatient_world
+    order_str = await shop.create("looked_at", "preauth", 10_000, "A room")
+    await shop.buyer_confirms(order_str)
+    await shop.state("looked_at", State.AUTHORIZED)
+    await shop.wallet_goes_wrong(lose_answers=1.0, lose_callbacks=1.0)
+    await shop.complete("looked_at", 7_000)
+    async with asyncio.timeout(20):
+        while Flag.NEEDS_REVIEW not in shop.events["looked_at"][-1]["flags"]:
+            await asyncio.sleep(0.05)
+
+    def resolve(order_id: str, version: int) -> tuple[int, str]:
+        ended = run_paystate(
+            "orders", "resolve", order_id, "--version", str(version), "--outcome", "succeeded",
+            "--actor", "ann", "--reason", "the console shows the capture", "--evidence", "ticket 7",
+            environment=world.environment,
+        )  # fmt: skip
+        return ended.returncode, ended.stdout + ended.stderr
+
+    version = _shown(world, "looked_at")["order"]["version"]
+    assert isinstance(version, int)
+    assert resolve("nobody_s", 1) == (1, "paystate: order nobody_s is not known\n")
+    code, said = resolve("looked_at", version - 1)
+    assert code == 1
+    assert f"the order is at version {version}, not {version - 1}" in said
+    # The refusal is an entry of the journal, too: what anybody has tried is seen by all.
+    code, said = resolve("looked_at", version + 1)
+    assert (code, said.splitlines()[0]) == (
+        0,
+        "operator_resolved: ann: the console shows the capture (evidence: ticket 7)",
+    )
+    await shop.seen("looked_at", "capture_succeeded")
+    await shop.wallet_goes_wrong()
+    await shop.state("looked_at", State.CAPTURED)
+    (row,) = [row for row in await shop.ledger() if row["order_id"] == "looked_at"]
+    assert (row["taken_minor"], row["released_minor"]) == (7_000, 3_000)
+    assert [r["times_seen"] for r in row["requests"] if r["kind"] == "capture"] == [1]
+
+
 async def test_a_wallet_that_fails_is_tried_again_under_the_same_number(
     impatient_world: World, impatient_shop: Shop
 ) -> None:
