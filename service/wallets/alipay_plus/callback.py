@@ -64,6 +64,16 @@ def verify_callback(callback: RawCallback, profile: WalletProfile) -> dict[str, 
         raise CallbackRefusedError(str(error)) from None
 
 
+def order_of(fields: Mapping[str, Any]) -> str | None:
+    """The order that a genuine callback speaks of, or None when it is of none of ours."""
+    notify_type, _ = _kind(fields)
+    if notify_type in _PAYMENTS:
+        return _order_id(text(fields, "paymentRequestId") or "")
+    if notify_type in _MOVEMENTS:
+        return _order_id(text(fields, _MOVEMENTS[notify_type][1]) or "")
+    return None
+
+
 def evidence_of(fields: Mapping[str, Any], body: bytes, received_at: datetime) -> WalletEvidence | None:
     """The evidence in a genuine callback, or None when it is of no order of ours. Raises CallbackRefusedError."""
     notify_type, result = _kind(fields)
