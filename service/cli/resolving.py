@@ -35,7 +35,7 @@ def resolve(
     context: typer.Context,
     order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.")],
     *,
-    version: Annotated[int, typer.Option(help="The order's version, as `orders show` has just said it.")],
+    version: Annotated[int, typer.Option(min=1, help="The order's version, as `orders show` has just said it.")],
     actor: Annotated[str, typer.Option(help="Who says so.")],
     reason: Annotated[str, typer.Option(help="What was found out.")],
     evidence: Annotated[str, typer.Option(help="Where others can see it: a ticket, a statement's line.")],
@@ -45,8 +45,9 @@ def resolve(
 ) -> None:
     """Say what became of an operation that is unknown, or clear the flags of an order that has been looked at.
 
-    Sends nothing to the wallet: look at the wallet's own console first. Goes into the order's timeline. Exit code
-    1 when it is refused: the order has moved on since, or the operation is not unknown.
+    Sends nothing to the wallet: look at its own console first. What you say goes into the order's timeline.
+
+    Exit code 1 when it is refused: the order has moved on since, or the operation is not unknown.
     """
     config = settings(context)
     event = _event(
