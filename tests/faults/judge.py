@@ -11,6 +11,7 @@ from schemas.vocabulary import State
 from service.sandbox.reckoning import FACTS, differences
 from service.store.connection import UNAVAILABLE
 from service.wiring import run_loop
+from tests.faults.auditor import audit
 from tests.faults.load import Load
 from tests.faults.world import World
 
@@ -64,6 +65,9 @@ def judge(world: World, load: Load) -> Verdict:
     _judge_orders(verdict, load, orders)
     _judge_wallet(verdict, world.ledger(), orders)
     _judge_events(verdict, load, events)
+    found = run_loop(audit(world.postgres.dsn, world.broker.bootstrap))
+    if found.count:
+        verdict.problems += [f"auditor: {line}" for line in found.lines()]
     verdict.problems += [
         f"dead letter {row['topic']}@{row['record_offset']}: {row['reason']}"
         for row in _fetch(world, "select topic, record_offset, reason from paystate.dead_letters")
