@@ -43,19 +43,23 @@ def _shown(world: World, order_id: str) -> dict[str, dict[str, object]]:
     return {"order": document["order"], "operation": document["operations"][0]}
 
 
+async def _captured_in_silence(shop: Shop, order_id: str) -> None:
+    """7,000 are captured, and every answer is lost, also those to our questions, until a person is asked."""
+    order_str = await shop.create(order_id, "preauth", 10_000, "A room")
+    await shop.buyer_confirms(order_str)
+    await shop.state(order_id, State.AUTHORIZED)
+    await shop.wallet_goes_wrong(lose_answers=1.0, lose_callbacks=1.0)
+    await shop.complete(order_id, 7_000)
+    async with asyncio.timeout(20):
+        while Flag.NEEDS_REVIEW not in shop.events[order_id][-1]["flags"]:
+            await asyncio.sleep(0.05)
+
+
 async def test_a_silent_wallet_leads_to_review_and_a_restart_asks_before_it_sends_again(
     impatient_world: World, impatient_shop: Shop
 ) -> None:
     shop, world = impatient_shop, impatient_world
-    order_str = await shop.create("silent", "preauth", 10_000, "A room")
-    await shop.buyer_confirms(order_str)
-    await shop.state("silent", State.AUTHORIZED)
-    # The capture is carried out, and every answer is lost: also those to our questions.
-    await shop.wallet_goes_wrong(lose_answers=1.0, lose_callbacks=1.0)
-    await shop.complete("silent", 7_000)
-    async with asyncio.timeout(20):
-        while Flag.NEEDS_REVIEW not in shop.events["silent"][-1]["flags"]:
-            await asyncio.sleep(0.05)
+    await _captured_in_silence(shop, "silent")
     shown = _shown(world, "silent")
     assert (shown["order"]["state"], shown["order"]["taken_minor"]) == (State.CAPTURING, 0)
     assert (shown["operation"]["state"], shown["operation"]["amount_minor"]) == ("unknown", 7_000)
@@ -74,14 +78,7 @@ async def test_a_silent_wallet_leads_to_review_and_a_restart_asks_before_it_send
 
 async def test_a_person_who_has_looked_says_what_became_of_it(impatient_world: World, impatient_shop: Shop) -> None:
     shop, world = impatient_shop, impatient_world
-    order_str = await shop.create("looked_at", "preauth", 10_000, "A room")
-    await shop.buyer_confirms(order_str)
-    await shop.state("looked_at", State.AUTHORIZED)
-    await shop.wallet_goes_wrong(lose_answers=1.0, lose_callbacks=1.0)
-    await shop.complete("looked_at", 7_000)
-    async with asyncio.timeout(20):
-        while Flag.NEEDS_REVIEW not in shop.events["looked_at"][-1]["flags"]:
-            await asyncio.sleep(0.05)
+    await _captured_in_silence(shop, "looked_at")
 
     def resolve(order_id: str, version: int) -> tuple[int, str]:
         ended = run_paystate(
