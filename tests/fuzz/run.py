@@ -26,6 +26,7 @@ MAX_INPUT_BYTES = 4_096
 TIMEOUT_S = 5
 MEMORY_MB = 1_024
 MERGE_S = 90
+SHOWN_LINES = 60
 MISSING = "fuzzing wants atheris, which is in no requirements file: pip install atheris (CPython 3.11 has a wheel)"
 
 
@@ -69,7 +70,9 @@ def fuzz(name: str, seeds: list[bytes], seconds: int, *, keeps: bool) -> bool:
         for crash in crashed:
             print(f"  {crash.name} {crash.read_bytes()!r}")
         if crashed or done.returncode:
-            print("\n".join(done.stderr.splitlines()[-40:]))
+            # atheris prints the traceback to standard output, and libFuzzer its own words to the other.
+            told = [line for line in f"{done.stdout}\n{done.stderr}".splitlines() if "Instrumenting" not in line]
+            print("\n".join(told[:SHOWN_LINES]))
             return False
         if keeps:
             engine(name, at, "-merge=1", f"-max_total_time={MERGE_S}", str(merged), str(found))
