@@ -1,7 +1,7 @@
 """`make fuzz`: each target, or one, under the fuzzer for some seconds, and a line for each.
 
-Run as `python -m tests.fuzz.run [TARGET …] --seconds 60`. The fuzzer is atheris, which is in no requirements file
-because it has no wheels for every Python that is supported: `pip install atheris` by hand. What is found is gone
+Run as `python -m tests.fuzz.run [TARGET …] --seconds 60`. The fuzzer is atheris, which is in no requirements file:
+`pip install atheris` by hand. What is found is gone
 afterwards, but for crashes; with `--keep` the corpus in `corpus/` is made anew, of the fewest inputs that reach all
 that was reached (libFuzzer's merge), and is to be committed.
 """
