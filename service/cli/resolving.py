@@ -8,6 +8,7 @@ from uuid import uuid4
 import typer
 from pydantic import ValidationError
 
+from schemas.base import in_words
 from schemas.identifiers import InvalidOrderIdError, check_order_id
 from schemas.order_events import OperatorResolvedEvent
 from schemas.vocabulary import Disposition, Outcome, Topic
@@ -82,8 +83,7 @@ def _event(fields: dict[str, Any]) -> OperatorResolvedEvent:
     except InvalidOrderIdError as error:
         raise typer.BadParameter(str(error)) from None
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise typer.BadParameter(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+        raise typer.BadParameter(in_words(error)) from None
 
 
 async def _resolve(config: Config, event: OperatorResolvedEvent) -> tuple[list[dict[str, Any]], dict[str, Any]]:

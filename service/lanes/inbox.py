@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
+from schemas.base import in_words
 from schemas.completions import COMPLETION
 from schemas.identifiers import InvalidOrderIdError, check_order_id
 from schemas.order_events import (
@@ -71,7 +72,7 @@ class Inbox:
         except (RefusedError, MalformedRecordError) as error:
             opened.dead = str(error)
         except ValidationError as error:
-            opened.dead = _in_words(error)
+            opened.dead = in_words(error, tagged=True)
         return opened
 
     def refusal(self, topic: Topic, order_id: str, value: bytes) -> str | None:
@@ -182,12 +183,3 @@ def _traceparent(record: ConsumerRecord) -> str | None:
         if name == "traceparent" and value is not None and len(value) == TRACEPARENT_LENGTH and value.isascii():
             return str(value, "ascii")
     return None
-
-
-def _in_words(error: ValidationError) -> str:
-    """A validation error as an operator reads it: every field and what is wrong with it, in one line."""
-    problems = []
-    for problem in error.errors(include_url=False, include_context=False, include_input=False)[:8]:
-        place = ".".join(str(part) for part in problem["loc"][1:] or problem["loc"]) or "type"
-        problems.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}")
-    return "; ".join(problems)

@@ -94,11 +94,14 @@ def callback_signed(raw: bytes) -> None:
         except MalformedFormError:
             return
         body = raw + b"&sign=" + quote(sign(_WALLET, base, SignType.RSA2), safe="").encode()
+        called = RawCallback("POST", "/", {}, body, LATER)
         try:
-            evidence = adapter.open_callback(RawCallback("POST", "/", {}, body, LATER))
+            order_id = adapter.order_of_callback(called)
+            evidence = adapter.open_callback(called)
         except CallbackRefusedError:
             continue
         if evidence is not None:
+            assert order_id == evidence.order_id
             is_taken(evidence, evidence.order_id)
 
 

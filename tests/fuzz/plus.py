@@ -95,8 +95,11 @@ def callback_signed(raw: bytes) -> None:
     """A genuine one with this body."""
     given = signed_headers(_WALLET, plus.CLIENT_ID, plus.NOTIFY_URL, NOW, raw)
     with suppress(CallbackRefusedError):
-        evidence = SIGNED.open_callback(RawCallback("POST", _PATH, given, raw, LATER))
+        called = RawCallback("POST", _PATH, given, raw, LATER)
+        order_id = SIGNED.order_of_callback(called)
+        evidence = SIGNED.open_callback(called)
         if evidence is not None:
+            assert order_id == evidence.order_id
             is_taken(evidence, evidence.order_id)
 
 
