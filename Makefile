@@ -10,7 +10,7 @@ NODE := tests/peers/npm service/http/typescript
 export UV_PYTHON_DOWNLOADS = never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench faults simulate mutants kafka lock clean
+.PHONY: help setup demo test check format bench faults simulate mutants fuzz kafka lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ simulate: setup ## Let everything fail in so many simulated worlds (SEEDS=2000 F
 
 mutants: setup ## Plant bugs, and look that the simulation finds each within 2,000 seeds
 	@$(BIN)/python -m tests.simulation.hunt $(ARGS)
+
+fuzz: setup ## Feed strange bytes to every parser (TARGET=strict_json SECONDS=600; KEEP=1: keep what they reach)
+	@$(BIN)/python -m tests.fuzz.run $(TARGET) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KEEP),--keep)
 
 kafka: setup ## Run Apache Kafka on loopback until interrupted (needs Java 17 and, the first time, Maven)
 	@$(BIN)/python -m service.dev.apache_kafka

@@ -4,11 +4,14 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from schemas.identifiers import MAX_ORDER_ID_LENGTH, ORDER_ID_PATTERN, check_order_id
 from schemas.money import MAX_AMOUNT_MINOR, exponent
+
+# More would not be read.
+MAX_PROBLEMS = 8
 
 
 class Record(BaseModel):
@@ -74,3 +77,17 @@ Time = Annotated[
     BeforeValidator(_written_as_time),
     AfterValidator(_in_utc),
 ]
+
+
+def in_words(error: ValidationError, *, tagged: bool = False) -> str:
+    """A validation error as a person reads it: each field and what is wrong with it, in one line, never the value.
+
+    `tagged`: of records that their `type` tells apart, whose places begin with it.
+    """
+    problems = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_PROBLEMS]:
+        parts = (problem["loc"][1:] or problem["loc"] or ("type",)) if tagged else problem["loc"]
+        place = ".".join(map(str, parts))
+        text = problem["msg"].removeprefix("Value error, ")
+        problems.append(f"{place}: {text}" if place else text)
+    return "; ".join(problems)

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from schemas.completions import ServiceCompletedEvent
 from schemas.order_events import (
+    OperatorResolvedEvent,
     OrderCancelRequested,
     OrderClientResult,
     OrderCreatedEvent,
@@ -25,6 +26,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "orders.events/order.cancel_requested": OrderCancelRequested,
     "orders.events/order.client_result": OrderClientResult,
     "orders.events/refund.requested": RefundRequestedEvent,
+    "orders.events/operator.resolved": OperatorResolvedEvent,
     "service.completions/service.completed": ServiceCompletedEvent,
     "wallet.callbacks/wallet.callback": WalletCallbackRecord,
     "payment.state-events/state_event": StateEvent,

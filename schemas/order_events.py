@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, TypeAdapter
 
 from schemas.base import Currency, EventId, OrderId, PositiveMinor, Reason, Record, Time
-from schemas.vocabulary import Kind, LatePayment
+from schemas.vocabulary import Kind, LatePayment, Outcome
 
 MIN_PAY_TIMEOUT_S = 5
 # 15 days, the longest that a wallet offers (`timeout_express` and `pay_timeout` end at 15d).
@@ -82,7 +82,31 @@ class RefundRequestedEvent(_OrderEvent):
     reason: Reason = ""
 
 
+class OperatorResolvedEvent(_OrderEvent):
+    """A person has looked at the wallet's own console, and says what became of the operation that is unknown.
+
+    Refused unless `expected_version` is the order's version: the order is as that person saw it. It sends nothing
+    to the wallet. Without an operation under way it has no outcome, and takes the order out of the queue.
+    """
+
+    type: Literal["operator.resolved"]
+    actor: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(description="Who says so.")
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    evidence: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
+        description="Where others can see it: a ticket, a line of the wallet's statement."
+    )
+    expected_version: Annotated[int, Field(ge=1)]
+    outcome: Literal[Outcome.SUCCEEDED, Outcome.REJECTED] | None = Field(
+        default=None, description="Of the operation under way; null when there is none."
+    )
+
+
 OrderEvent = (
-    OrderCreatedEvent | OrderIssueRequested | OrderCancelRequested | OrderClientResult | RefundRequestedEvent
+    OrderCreatedEvent
+    | OrderIssueRequested
+    | OrderCancelRequested
+    | OrderClientResult
+    | RefundRequestedEvent
+    | OperatorResolvedEvent
 )
 ORDER_EVENT: TypeAdapter[OrderEvent] = TypeAdapter(Annotated[OrderEvent, Field(discriminator="type")])

@@ -42,6 +42,9 @@ def take_resolution(turn: Turn, resolved: OperatorResolved) -> bool:
         why_not = "no operation is under way that could have an outcome"
     elif live is not None and resolved.outcome not in (Outcome.SUCCEEDED, Outcome.REJECTED):
         why_not = f"{live.id} is under way: say whether it succeeded or was rejected"
+    elif live is not None and live.state is not OperationState.UNKNOWN:
+        # A call that is on its way may yet be carried out, whatever the console shows at this moment.
+        why_not = f"{live.id} is {live.state}: only what is unknown needs a person's word"
     if why_not:
         refuse(turn, Trigger.OPERATOR_RESOLVED, why_not)
         return False

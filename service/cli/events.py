@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -50,7 +50,7 @@ def add_to(app: typer.Typer) -> None:
                     lines = list(_lines(opened, file))
             except OSError as error:
                 raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from None
-        run_loop(_emit(config.settings.kafka_bootstrap, lines))
+        run_loop(produce(config.settings.kafka_bootstrap, lines))
         if wants_json(context):
             print_json({"produced": len(lines)})
         else:
@@ -93,7 +93,8 @@ def _line(line: str, where: str) -> tuple[str, bytes, bytes]:
     return topic, key.encode(), orjson.dumps(value)
 
 
-async def _emit(bootstrap: str, lines: list[tuple[str, bytes, bytes]]) -> None:
+async def produce(bootstrap: str, lines: Sequence[tuple[str, bytes, bytes]]) -> None:
+    """Topic, key and value of each. Returns when all replicas have them; raises WrongTopicError, or UNAVAILABLE."""
     counts = await within(partition_counts(bootstrap), PRODUCE_TIMEOUT_S)
     for topic in {topic for topic, _, _ in lines}:
         if topic not in counts:

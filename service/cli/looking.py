@@ -9,6 +9,7 @@ from rich.table import Table
 from schemas.identifiers import InvalidOrderIdError, check_order_id
 from service import wiring
 from service.cli.context import NoError, print_json, settings, wants_json
+from service.cli.resolving import resolve
 from service.clock import SystemClock
 from service.config import Config, shown
 from service.kafka.clients import UNAVAILABLE
@@ -27,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     orders = typer.Typer(help="One order.", no_args_is_help=True)
     app.add_typer(orders, name="orders")
     orders.command("show")(orders_show)
+    orders.command("resolve")(resolve)
     app.command("lanes")(lanes_list)
     app.command("verify")(verify_all)
     app.command("doctor")(doctor)

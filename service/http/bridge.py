@@ -1,6 +1,8 @@
 """The webhook bridge: a wallet's callback in, a record on `wallet.callbacks` out, and only then the answer.
 
-It verifies before it publishes, so that strangers cannot fill the topic; the lane verifies once more.
+It verifies before it publishes, so that strangers cannot fill the topic; the lane verifies once more. What is
+genuine is published whatever it says: a callback that nobody understands is for the dead letters, where a person
+sees it, and not for a wallet that would send it for a day and then no more.
 """
 
 import asyncio
@@ -79,15 +81,15 @@ class Bridge:
             return refusal.status, FAILURE_ANSWER
         try:
             if len(callback.body) > MAX_INLINE_BYTES:
-                evidence = await asyncio.to_thread(adapter.open_callback, callback)
+                order_id = await asyncio.to_thread(adapter.order_of_callback, callback)
             else:
-                evidence = adapter.open_callback(callback)
+                order_id = adapter.order_of_callback(callback)
         except CallbackRefusedError as refusal:
             log.warning("callback_refused", profile=profile, reason=str(refusal)[:200])
             return 400, FAILURE_ANSWER
-        if evidence is None:
+        if order_id is None:
             log.info("callback_about_no_order", profile=profile)
-        elif not await self._published(profile, evidence.order_id, callback):
+        elif not await self._published(profile, order_id, callback):
             return 503, FAILURE_ANSWER
         return 200, adapter.success_answer
 

@@ -105,6 +105,7 @@ async def abandon(client: AIOKafkaConsumer | AIOKafkaProducer | None) -> None:
     stopping = asyncio.ensure_future(client.stop())
     _stopping.add(stopping)
     stopping.add_done_callback(_stopped)
+    stopping.add_done_callback(lambda _: _forget_failures(client))
     done, _ = await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_S)
     if not done:
         stopping.cancel()
@@ -125,6 +126,22 @@ async def _end_sender(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     closing = asyncio.ensure_future(client.client.close())
     _stopping.add(closing)
     closing.add_done_callback(_stopped)
+
+
+def _forget_failures(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Looks at what aiokafka keeps of a failure for calls that nobody will make any more.
+
+    When its sender fails, that of a fenced producer say, it fails not only what was sent but also the end of the
+    transaction and the waiting for room. asyncio would report each as an exception that nobody has retrieved,
+    whenever the producer happens to be collected.
+    """
+    transactions, batches = getattr(client, "_txn_manager", None), getattr(client, "_message_accumulator", None)
+    kept = [] if transactions is None else [transactions.wait_for_transaction_end()]
+    if batches is not None:
+        kept += [batch._drain_waiter for each in batches._batches.values() for batch in each]  # noqa: SLF001 - see above
+    for waiter in kept:
+        if waiter is not None and waiter.done() and not waiter.cancelled():
+            waiter.exception()
 
 
 # Whoever waits for nothing holds a task only weakly.

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
+from schemas.base import in_words
 from schemas.completions import COMPLETION
 from schemas.identifiers import InvalidOrderIdError, check_order_id
 from schemas.order_events import (
     ORDER_EVENT,
+    OperatorResolvedEvent,
     OrderCancelRequested,
     OrderClientResult,
     OrderCreatedEvent,
@@ -70,7 +72,7 @@ class Inbox:
         except (RefusedError, MalformedRecordError) as error:
             opened.dead = str(error)
         except ValidationError as error:
-            opened.dead = _in_words(error)
+            opened.dead = in_words(error, tagged=True)
         return opened
 
     def refusal(self, topic: Topic, order_id: str, value: bytes) -> str | None:
@@ -160,6 +162,16 @@ def _request(event: OrderEvent) -> inputs.Input:
         return inputs.CancelRequested(event.event_id, event.occurred_at, event.reason)
     if isinstance(event, OrderClientResult):
         return inputs.ClientResult(event.event_id, event.occurred_at, event.result_code)
+    if isinstance(event, OperatorResolvedEvent):
+        return inputs.OperatorResolved(
+            event.event_id,
+            event.occurred_at,
+            event.actor,
+            event.reason,
+            event.evidence,
+            event.expected_version,
+            event.outcome,
+        )
     assert not isinstance(event, OrderCreatedEvent)
     return inputs.RefundRequested(
         event.event_id, event.occurred_at, event.refund_id, event.amount_minor, event.currency, event.reason
@@ -171,12 +183,3 @@ def _traceparent(record: ConsumerRecord) -> str | None:
         if name == "traceparent" and value is not None and len(value) == TRACEPARENT_LENGTH and value.isascii():
             return str(value, "ascii")
     return None
-
-
-def _in_words(error: ValidationError) -> str:
-    """A validation error as an operator reads it: every field and what is wrong with it, in one line."""
-    problems = []
-    for problem in error.errors(include_url=False, include_context=False, include_input=False)[:8]:
-        place = ".".join(str(part) for part in problem["loc"][1:] or problem["loc"]) or "type"
-        problems.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}")
-    return "; ".join(problems)

@@ -93,6 +93,14 @@ class WalletAdapter(Protocol):
         """
         ...
 
+    def order_of_callback(self, callback: RawCallback) -> str | None:
+        """Verifies a callback and names its order; None when it is genuine and of no order.
+
+        Reads nothing else of it, so that one whose amounts or status nobody understands is kept, too: a lane
+        finds out, and has a place for it. Raises CallbackRefusedError, and nothing else, whatever the bytes are.
+        """
+        ...
+
     def open_callback(self, callback: RawCallback) -> WalletEvidence | None:
         """Verifies and reads a callback; None when it is genuine and says nothing of an order.
 

@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 
+from schemas.base import in_words
 from schemas.vocabulary import LatePayment
 from service.wallets import dialects
 from service.wallets.signatures import MAX_KEY_CHARACTERS, SignType, load_private_key, load_public_key
@@ -199,7 +200,7 @@ def _profile(name: str, given: object, base: Path) -> WalletProfile:
     try:
         return WalletProfile.model_validate(fields)
     except ValidationError as error:
-        raise ProfileRefusedError(f"profile {name}: {_in_words(error)}") from None
+        raise ProfileRefusedError(f"profile {name}: {in_words(error)}") from None
 
 
 def _with_key_text(name: str, place: str, given: Mapping[str, Any], field: str, base: Path) -> dict[str, Any]:
@@ -221,13 +222,3 @@ def _with_key_text(name: str, place: str, given: Mapping[str, Any], field: str, 
     except ValueError:
         raise ProfileRefusedError(f"{where}: {file} is neither PEM nor one line of base64") from None
     return fields
-
-
-def _in_words(error: ValidationError) -> str:
-    """Every problem with its field, never with the value: it may be a key."""
-    problems = []
-    for problem in error.errors(include_url=False, include_context=False, include_input=False)[:8]:
-        place = ".".join(str(part) for part in problem["loc"])
-        text = problem["msg"].removeprefix("Value error, ")
-        problems.append(f"{place}: {text}" if place else text)
-    return "; ".join(problems)

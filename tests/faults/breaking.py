@@ -173,38 +173,38 @@ def _broker_frozen(world: World) -> Outage:
 def postgres_away(breaking: Breaking) -> list[float]:
     """Postgres is stopped, and the next time killed; it comes back after the outage."""
     world = breaking.world
-    return outages(breaking, [_postgres(world, world.postgres.stop), _postgres(world, world.postgres.kill)])
+    return go_through(breaking, [_postgres(world, world.postgres.stop), _postgres(world, world.postgres.kill)])
 
 
 def postgres_killed(breaking: Breaking) -> list[float]:
     """SIGKILL of the postmaster; it is started again at once."""
     breaking.outage_s = 0.0
-    return outages(breaking, [_postgres(breaking.world, breaking.world.postgres.kill)])
+    return go_through(breaking, [_postgres(breaking.world, breaking.world.postgres.kill)])
 
 
 def broker_away(breaking: Breaking) -> list[float]:
     """The broker is stopped in order, and comes back after the outage. Not for one that keeps its log in memory."""
-    return outages(breaking, [_broker(breaking.world, breaking.world.broker.stop)])
+    return go_through(breaking, [_broker(breaking.world, breaking.world.broker.stop)])
 
 
 def broker_frozen(breaking: Breaking) -> list[float]:
     """The broker is there and does not answer, and wakes after the outage."""
-    return outages(breaking, [_broker_frozen(breaking.world)])
+    return go_through(breaking, [_broker_frozen(breaking.world)])
 
 
 def broker_killed(breaking: Breaking) -> list[float]:
     """SIGKILL of the broker; it is started again at once. Not for one that keeps its log in memory."""
     breaking.outage_s = 0.0
-    return outages(breaking, [_broker(breaking.world, breaking.world.broker.kill)])
+    return go_through(breaking, [_broker(breaking.world, breaking.world.broker.kill)])
 
 
 def servers_away(breaking: Breaking) -> list[float]:
     """Postgres and the broker in turn."""
     world = breaking.world
-    return outages(breaking, [_postgres(world, world.postgres.kill), _broker_frozen(world)])
+    return go_through(breaking, [_postgres(world, world.postgres.kill), _broker_frozen(world)])
 
 
-def outages(breaking: Breaking, outages: list[Outage]) -> list[float]:
+def go_through(breaking: Breaking, outages: list[Outage]) -> list[float]:
     """In turn; two engines must wait, say so, and go on by themselves."""
     engines = [breaking.world.start_engine(), breaking.world.start_engine()]
     recoveries = []

@@ -7,7 +7,7 @@ import threading
 import asyncpg
 
 from service.store.connection import UNAVAILABLE
-from tests.faults.breaking import Breaking, Outage, outages
+from tests.faults.breaking import Breaking, Outage, go_through
 
 CROWDED_S = 10.0
 AGAIN_S = 0.05
@@ -55,4 +55,4 @@ def postgres_crowded(breaking: Breaking) -> list[float]:
     """No connection is left for the engines; the server itself is well."""
     breaking.outage_s = min(breaking.outage_s, CROWDED_S)
     crowd = _Crowd(breaking.world.postgres.dsn)
-    return outages(breaking, [Outage(crowd.come, crowd.leave, ("lane_waits", "postgres_unavailable"))])
+    return go_through(breaking, [Outage(crowd.come, crowd.leave, ("lane_waits", "postgres_unavailable"))])

@@ -7,7 +7,7 @@ it is reset, and refuses. Recovery is counted from the moment at which it heals.
 import time
 
 from service.sandbox.identity import PROFILE_FILE
-from tests.faults.breaking import RECOVERY_S, Breaking, Outage, outages
+from tests.faults.breaking import RECOVERY_S, Breaking, Outage, go_through
 from tests.faults.line import Line
 from tests.faults.world import World
 
@@ -23,7 +23,7 @@ def _cuts(line: Line, *says: str, answers: bool = False) -> list[Outage]:
 
 def _cut_off(breaking: Breaking, cuts: list[Outage]) -> list[float]:
     breaking.outage_s = min(breaking.outage_s, CUT_S)
-    return outages(breaking, cuts)
+    return go_through(breaking, cuts)
 
 
 def _postgres_line(world: World) -> Line:

@@ -20,7 +20,6 @@ from schemas.wallet_callbacks import WALLET_CALLBACK
 from service.http import bodies, bridge
 from service.http.guarding import GuardedProtocol
 from service.wallets.adapter import CallbackRefusedError, RawCallback, WalletAdapter
-from statemachine.inputs import EvidenceSource, WalletEvidence
 from tests.sandbox.merchant import running
 
 NOW = datetime(2026, 1, 15, 2, 20, 30, tzinfo=UTC)
@@ -32,13 +31,12 @@ class Adapter:
 
     success_answer = b"success"
 
-    def open_callback(self, callback: RawCallback) -> WalletEvidence | None:
+    def order_of_callback(self, callback: RawCallback) -> str | None:
         if callback.body == b"bad":
             raise CallbackRefusedError("the signature does not verify")
         if not callback.body.startswith(b"order="):
             return None
-        order_id = callback.body.removeprefix(b"order=").decode()
-        return WalletEvidence("n1", callback.received_at, EvidenceSource.CALLBACK, order_id)
+        return callback.body.removeprefix(b"order=").decode()
 
 
 @dataclass

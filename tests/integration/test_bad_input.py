@@ -209,6 +209,20 @@ async def test_a_forged_callback_moves_nothing_whichever_way_it_comes(
     assert shop.events["forged"][-1]["state"] == "paying"
 
 
+async def test_a_genuine_callback_that_nobody_understands_is_kept_for_a_person(
+    world: World, shop: Shop, identity: Identity
+) -> None:
+    await shop.create("pondered", "payment", 100, "A mug")
+    body = _callback(
+        identity, {"out_trade_no": "pondered", "total_amount": "1.00", "trade_status": "TRADE_PONDERING"}
+    )
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        reply = await client.post(f"{world.bridge_url}/wallets/sandbox/notify", content=body)
+    # The wallet need not come again: it would say the same.
+    assert (reply.status_code, reply.content) == (200, b"success")
+    assert "its trade_status 'TRADE_PONDERING' is not known" in await _death(world, shop, "pondered")
+
+
 async def test_a_callback_with_a_wrong_amount_is_flagged_and_not_booked(
     world: World, shop: Shop, producer: AIOKafkaProducer, identity: Identity
 ) -> None:

@@ -43,19 +43,23 @@ def _shown(world: World, order_id: str) -> dict[str, dict[str, object]]:
     return {"order": document["order"], "operation": document["operations"][0]}
 
 
+async def _captured_in_silence(shop: Shop, order_id: str) -> None:
+    """7,000 are captured, and every answer is lost, also those to our questions, until a person is asked."""
+    order_str = await shop.create(order_id, "preauth", 10_000, "A room")
+    await shop.buyer_confirms(order_str)
+    await shop.state(order_id, State.AUTHORIZED)
+    await shop.wallet_goes_wrong(lose_answers=1.0, lose_callbacks=1.0)
+    await shop.complete(order_id, 7_000)
+    async with asyncio.timeout(20):
+        while Flag.NEEDS_REVIEW not in shop.events[order_id][-1]["flags"]:
+            await asyncio.sleep(0.05)
+
+
 async def test_a_silent_wallet_leads_to_review_and_a_restart_asks_before_it_sends_again(
     impatient_world: World, impatient_shop: Shop
 ) -> None:
     shop, world = impatient_shop, impatient_world
-    order_str = await shop.create("silent", "preauth", 10_000, "A room")
-    await shop.buyer_confirms(order_str)
-    await shop.state("silent", State.AUTHORIZED)
-    # The capture is carried out, and every answer is lost: also those to our questions.
-    await shop.wallet_goes_wrong(lose_answers=1.0, lose_callbacks=1.0)
-    await shop.complete("silent", 7_000)
-    async with asyncio.timeout(20):
-        while Flag.NEEDS_REVIEW not in shop.events["silent"][-1]["flags"]:
-            await asyncio.sleep(0.05)
+    await _captured_in_silence(shop, "silent")
     shown = _shown(world, "silent")
     assert (shown["order"]["state"], shown["order"]["taken_minor"]) == (State.CAPTURING, 0)
     assert (shown["operation"]["state"], shown["operation"]["amount_minor"]) == ("unknown", 7_000)
@@ -69,6 +73,38 @@ async def test_a_silent_wallet_leads_to_review_and_a_restart_asks_before_it_send
     assert shop.events["silent"][-1]["flags"] == []
     (row,) = [row for row in await shop.ledger() if row["order_id"] == "silent"]
     assert row["taken_minor"] == 7_000
+    assert [r["times_seen"] for r in row["requests"] if r["kind"] == "capture"] == [1]
+
+
+async def test_a_person_who_has_looked_says_what_became_of_it(impatient_world: World, impatient_shop: Shop) -> None:
+    shop, world = impatient_shop, impatient_world
+    await _captured_in_silence(shop, "looked_at")
+
+    def resolve(order_id: str, version: int) -> tuple[int, str]:
+        ended = run_paystate(
+            "orders", "resolve", order_id, "--version", str(version), "--outcome", "succeeded",
+            "--actor", "ann", "--reason", "the console shows the capture", "--evidence", "ticket 7",
+            environment=world.environment,
+        )  # fmt: skip
+        return ended.returncode, ended.stdout + ended.stderr
+
+    version = _shown(world, "looked_at")["order"]["version"]
+    assert isinstance(version, int)
+    assert resolve("nobody_s", 1) == (1, "paystate: order nobody_s is not known\n")
+    code, said = resolve("looked_at", version - 1)
+    assert code == 1
+    assert f"the order is at version {version}, not {version - 1}" in said
+    # The refusal is an entry of the journal, too: what anybody has tried is seen by all.
+    code, said = resolve("looked_at", version + 1)
+    assert (code, said.splitlines()[0]) == (
+        0,
+        "operator_resolved: ann: the console shows the capture (evidence: ticket 7)",
+    )
+    await shop.seen("looked_at", "capture_succeeded")
+    await shop.wallet_goes_wrong()
+    await shop.state("looked_at", State.CAPTURED)
+    (row,) = [row for row in await shop.ledger() if row["order_id"] == "looked_at"]
+    assert (row["taken_minor"], row["released_minor"]) == (7_000, 3_000)
     assert [r["times_seen"] for r in row["requests"] if r["kind"] == "capture"] == [1]
 
 

@@ -1,12 +1,14 @@
 """What the embedded broker makes of a fetch, and what we do about it."""
 
 import asyncio
+import gc
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, ProducerFenced
 from aiokafka.protocol.fetch import FetchRequest
 
 from service.dev.kafka import EmbeddedKafka
@@ -145,3 +147,28 @@ async def test_a_producer_that_is_given_up_does_not_go_on_trying() -> None:
     sender = producer._sender.sender_task
     await asyncio.wait({sender}, timeout=5)
     assert sender.done()
+
+
+@pytest.mark.parametrize("is_abandoned", [True, False])
+async def test_a_producer_that_is_fenced_and_given_up_complains_to_nobody(
+    kafka_bootstrap: str, is_abandoned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complaints: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_exception_handler", complaints.append)
+    await _fence_one(kafka_bootstrap, abandon if is_abandoned else AIOKafkaProducer.stop)
+    gc.collect()
+    # When `stop` complains no longer, `_forget_failures` can go.
+    assert len(complaints) == (0 if is_abandoned else 2), complaints
+
+
+async def _fence_one(bootstrap: str, give_up: Callable[[AIOKafkaProducer], Awaitable[None]]) -> None:
+    fenced = transactional_producer(bootstrap, "fenced-and-given-up")
+    await start(fenced)
+    async with started(transactional_producer(bootstrap, "fenced-and-given-up")):
+        await fenced.begin_transaction()
+        batch = fenced.create_batch()
+        batch.append(key=None, value=b"1", timestamp=None, headers=[])
+        with pytest.raises(ProducerFenced):
+            await (await fenced.send_batch(batch, "fenced", partition=0))
+        await give_up(fenced)

@@ -25,6 +25,13 @@ ISSUE = {"type": "order.issue_requested", "event_id": "e2", "order_id": "o1", "o
 CANCEL = ISSUE | {"type": "order.cancel_requested"}
 CLIENT_RESULT = ISSUE | {"type": "order.client_result", "result_code": "9000"}
 REFUND = ISSUE | {"type": "refund.requested", "refund_id": "r1", "amount_minor": 2_000, "currency": "CNY"}
+RESOLVED = ISSUE | {
+    "type": "operator.resolved",
+    "actor": "ann",
+    "reason": "looked at the console",
+    "evidence": "ticket 7",
+    "expected_version": 4,
+}
 COMPLETED = {
     "type": "service.completed",
     "event_id": "e3",
@@ -91,6 +98,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "orders.events/order.cancel_requested": CANCEL,
     "orders.events/order.client_result": CLIENT_RESULT,
     "orders.events/refund.requested": REFUND,
+    "orders.events/operator.resolved": RESOLVED,
     "service.completions/service.completed": COMPLETED,
     "wallet.callbacks/wallet.callback": CALLBACK,
     "payment.state-events/state_event": STATE_EVENT,

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.money import MAX_AMOUNT_MINOR
-from schemas.order_events import ORDER_EVENT, OrderCancelRequested, OrderCreatedEvent, RefundRequestedEvent
+from schemas.order_events import (
+    ORDER_EVENT,
+    OperatorResolvedEvent,
+    OrderCancelRequested,
+    OrderCreatedEvent,
+    RefundRequestedEvent,
+)
 from schemas.vocabulary import Kind, LatePayment
 from tests.schemas.samples import (
     CANCEL,
@@ -19,6 +25,7 @@ from tests.schemas.samples import (
     INPUTS,
     ISSUE,
     REFUND,
+    RESOLVED,
     SAMPLES,
     TIME,
     is_taken,
@@ -28,7 +35,7 @@ from tests.schemas.samples import (
     without,
 )
 
-EVENTS = [CREATED, ISSUE, CANCEL, CLIENT_RESULT, REFUND]
+EVENTS = [CREATED, ISSUE, CANCEL, CLIENT_RESULT, REFUND, RESOLVED]
 BY_TYPE = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["type"])
 
 
@@ -59,6 +66,19 @@ def test_what_upstream_leaves_out_has_a_meaning() -> None:
     assert isinstance(cancel, OrderCancelRequested)
     assert isinstance(refund, RefundRequestedEvent)
     assert (cancel.reason, refund.reason) == ("", "")
+
+
+@pytest.mark.parametrize("outcome", [None, "succeeded", "rejected"])
+def test_a_person_says_what_is_certain_or_nothing(outcome: str | None) -> None:
+    resolved = read(RESOLVED | {"outcome": outcome})
+    assert isinstance(resolved, OperatorResolvedEvent)
+    assert resolved.outcome == outcome
+
+
+@pytest.mark.parametrize("wrong", [{"outcome": "unknown"}, {"outcome": "pending"}, {"evidence": ""}, {"actor": ""}])
+def test_a_person_says_nothing_half(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        read(RESOLVED | wrong)
 
 
 def test_what_upstream_says_is_kept() -> None:

@@ -16,8 +16,6 @@ Seen = Counter[tuple[str, ...]]
 
 # Rows that no story comes to, each with its reason.
 OUT_OF_REACH: dict[tuple[State, Trigger, State], str] = {
-    (state, Trigger.OPERATOR_RESOLVED, state): "nothing brings a person's word to a lane yet" for state in State
-} | {
     (State.CREATED, trigger, state): "nobody can pay or close what has not been issued"
     for trigger, state in (
         (Trigger.PAYMENT_SUCCEEDED, State.PAID),

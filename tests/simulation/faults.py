@@ -66,6 +66,8 @@ MOST: dict[str, float] = {
     "wallet_captures": 0.7,
     "wallet_clock_behind": 1,
     "wallet_outage": 2,
+    # A person: how often what could be said is said.
+    "person_speaks": 1,
 }
 # They come at moments, not with requests.
 AT_MOMENTS = frozenset({"handover", "postgres_outage", "postgres_clock_jump", "kafka_outage", "wallet_outage"})

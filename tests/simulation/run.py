@@ -78,6 +78,20 @@ def run(first: int, count: int, processes: int) -> Result:
     return result
 
 
+def figures(result: Result) -> Iterator[str]:
+    """What a run amounts to, as Markdown: how much happened, and how often each fault."""
+    entries = sum(n for each, n in result.seen.items() if each[0] == "entry")
+    orders = sum(n for each, n in result.seen.items() if each[0] == "end")
+    faults = {each[1]: n for each, n in result.seen.items() if each[0] == "fault"}
+    yield f"{result.seeds:,} seeds, {orders:,} orders, {entries:,} state events, {sum(faults.values()):,} faults,"
+    yield f"{len(result.failed)} violations."
+    yield ""
+    yield "| fault | times |"
+    yield "| --- | ---: |"
+    for kind, n in sorted(faults.items()):
+        yield f"| `{kind}` | {n:,} |"
+
+
 def tell_shortest(seed: int) -> None:
     """Prints the shortest story of a failing seed."""
     plan = shortest(plan_of(seed), lambda smaller: failure_of(smaller)[1])
@@ -94,6 +108,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=WHOLE_RUN)
     parser.add_argument("--from", type=int, default=0, dest="first")
     parser.add_argument("--story", action="store_true", help="tell the story of the first seed, whatever it is")
+    parser.add_argument("--figures", action="store_true", help="how often each fault came, as Markdown")
     given = parser.parse_args()
     if given.story:
         world, error = failure_of(plan_of(given.first), tells=True)
@@ -106,6 +121,8 @@ def main() -> int:
     print(f"{result.seeds} seeds from {given.first} in {took_s:.0f} s: {len(result.failed)} failed")
     for seed, line in sorted(result.failed.items())[:SHOWN]:
         print(f"seed {seed}: {line}")
+    if given.figures:
+        print("\n".join(figures(result)))
     unseen = missing(result.seen) if given.seeds >= WHOLE_RUN else []
     for each in unseen:
         print(f"never seen: {' '.join(each)}")

@@ -87,6 +87,10 @@ class SimulatedAdapter:
         }
         return sealed(terms, _OURS).decode()
 
+    def order_of_callback(self, callback: RawCallback) -> str | None:
+        evidence = self.open_callback(callback)
+        return None if evidence is None else evidence.order_id
+
     def open_callback(self, callback: RawCallback) -> WalletEvidence | None:
         said = opened(callback.body, _THEIRS)
         if said is None:

@@ -32,6 +32,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.http import Gateway, HttpClient
 from tests.simulation.loop import Process, SimulatedLoop, running_as
 from tests.simulation.moments import Moments
+from tests.simulation.person import Person
 from tests.simulation.plan import TROUBLED_S, Plan
 from tests.simulation.postgres import Postgres, SimulatedDatabase
 from tests.simulation.promises import BrokenPromiseError
@@ -115,6 +116,7 @@ class World:
             self._start()
         self._plan_traffic()
         Moments(self).plan()
+        Person(self).plan()
         await self._until(TROUBLED_S, lambda: False)
         self._heal()
         await self._until(TROUBLED_S + REST_WITHIN_S, self._is_at_rest)

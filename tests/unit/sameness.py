@@ -3,7 +3,7 @@
 That they do have the same future is tested, too: see `test_orders_that_count_as_one_have_one_future`.
 """
 
-from schemas.vocabulary import Flag, Kind, OperationKind, State
+from schemas.vocabulary import Flag, Kind, OperationKind, OperationState, State
 from statemachine.lifecycle import ENDED_UNPAID, HOLDING, RELEASING, UNPAID
 from statemachine.order import BY_TIMER, Operation, Order
 
@@ -59,6 +59,8 @@ def _operation(order: Order, live: Operation) -> tuple[object, ...]:
         live.amount_minor,
         live.complete,
         live.attempts > 0,
+        # Then a person may say what became of it.
+        live.state is OperationState.UNKNOWN,
         bool(live.reason),
         min(beside, live.amount_minor),
     )

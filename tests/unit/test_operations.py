@@ -44,7 +44,7 @@ def test_an_operation_given_up_stays_and_is_looked_at() -> None:
 
 
 def test_a_person_can_say_what_became_of_it() -> None:
-    order = b.capturing(100, 70)
+    order = after(b.capturing(100, 70), *sent("C1", replied("C1", Outcome.UNKNOWN)))
     decision = decide(order, b.resolved(order, Outcome.SUCCEEDED))
     assert [entry.trigger for entry in decision.entries] == [
         Trigger.OPERATOR_RESOLVED,
@@ -55,7 +55,7 @@ def test_a_person_can_say_what_became_of_it() -> None:
     assert begun(decision) == [b.release(30)]
     rejected = after(order, b.resolved(order, Outcome.REJECTED))
     assert rejected.state is State.AUTHORIZED
-    closing = b.expiring()
+    closing = after(b.expiring(), *sent("V1", replied("V1", Outcome.UNKNOWN)))
     assert after(closing, b.resolved(closing, Outcome.SUCCEEDED)).state is State.EXPIRED
 
 
@@ -71,7 +71,18 @@ def test_a_person_can_clear_the_flags() -> None:
 
 def test_a_resolution_that_does_not_fit_is_refused() -> None:
     live, resting = b.capturing(), b.paid_order()
+    on_its_way = after(live, b.attempted("C1"))
     for order, resolution, why in (
+        (
+            live,
+            b.resolved(live, Outcome.SUCCEEDED),
+            "o1__C1 is reserved: only what is unknown needs a person's word",
+        ),
+        (
+            on_its_way,
+            b.resolved(on_its_way, Outcome.REJECTED),
+            "o1__C1 is submitting: only what is unknown needs a person's word",
+        ),
         (live, b.resolved(live, Outcome.SUCCEEDED, version=1), "the order is at version 4, not 1"),
         (live, b.resolved(live), "o1__C1 is under way: say whether it succeeded or was rejected"),
         (

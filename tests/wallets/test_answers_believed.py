@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.strict_json import MAX_DEPTH
 from schemas.vocabulary import Outcome
 from service.wallets.adapter import WalletAnswer
 from service.wallets.alipay.adapter import AlipayAdapter
@@ -48,6 +49,14 @@ def test_an_error_response() -> None:
         Outcome.UNKNOWN,
         "not believed: unsigned isv.invalid-signature",
     )
+
+
+def test_a_genuine_node_that_is_nested_too_deep_is_not_believed() -> None:
+    # A parser written in C reads all of these; what walks through them afterwards has to bear it.
+    for depth in (31, 32, 400, 900):
+        for inner in ("[" * depth + "]" * depth, '{"a":' * depth + '"\\/"' + "}" * depth):
+            said = trade_said(answered(METHOD, json.dumps(PAID)[:-1] + f',"x":{inner}}}'))
+            assert said is (Trade.PAID if depth < MAX_DEPTH else None), (depth, inner[:5])
 
 
 def test_what_a_gateway_may_send_instead() -> None:

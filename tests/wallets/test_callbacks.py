@@ -191,6 +191,27 @@ NOT_UNDERSTOOD = [
 ]
 
 
+# A NUL is taken by no database; without a number nobody knows the lane.
+_WITHOUT_A_PLACE = {"NUL", "out_trade_no", "out_order_no"}
+
+
 @pytest.mark.parametrize(("fields", "told"), NOT_UNDERSTOOD)
 def test_genuine_and_not_understood(fields: dict[str, str], told: str) -> None:
     assert told in refusal(called_back(fields))
+
+
+@pytest.mark.parametrize("fields", [fields for fields, told in NOT_UNDERSTOOD if told not in _WITHOUT_A_PLACE])
+def test_what_is_not_understood_still_names_its_order(fields: dict[str, str]) -> None:
+    assert MALL.order_of_callback(called_back(fields)) == "o1"
+
+
+@pytest.mark.parametrize("fields", [fields for fields, told in NOT_UNDERSTOOD if told in _WITHOUT_A_PLACE])
+def test_what_names_no_order_has_no_place_to_go(fields: dict[str, str]) -> None:
+    with pytest.raises(CallbackRefusedError):
+        MALL.order_of_callback(called_back(fields))
+
+
+@pytest.mark.parametrize("notify_type", ["", "trade_pondered"])
+def test_a_type_that_nobody_knows_is_of_no_order(notify_type: str) -> None:
+    assert MALL.order_of_callback(called_back(trade_callback(notify_type=notify_type))) is None
+    assert MALL.order_of_callback(called_back(trade_callback(out_trade_no="another-systems-number"))) is None

@@ -135,6 +135,17 @@ def test_what_is_of_no_order_of_ours_is_taken_and_says_nothing(fields: dict[str,
     assert opened(fields) is None
 
 
+def test_a_callback_names_its_order_whatever_else_it_says() -> None:
+    for fields, order_id in (
+        (plus.notification(), "o1"),
+        (plus.notification() | {"paymentAmount": {"currency": "USD", "value": "much"}}, "o1"),
+        (plus.notification() | {"paymentRequestId": "another-systems-number"}, None),
+        ({"notifyType": "REFUND_RESULT", "refundRequestId": "o1__B1", "refundAmount": 7}, "o1"),
+        ({"notifyType": "PONDERED", "paymentRequestId": "o1"}, None),
+    ):
+        assert plus.adapter().order_of_callback(plus.called_back(fields)) == order_id
+
+
 def test_a_resend_is_known_by_its_body() -> None:
     fields = plus.notification()
     first = told()

@@ -47,9 +47,12 @@ def test_a_callback_is_believed_or_not(vector: Vector) -> None:
     if not vector["accept"]:
         with pytest.raises(CallbackRefusedError):
             plus.adapter().open_callback(callback)
+        with pytest.raises(CallbackRefusedError):
+            plus.adapter().order_of_callback(callback)
         return
     evidence = plus.adapter().open_callback(callback)
     assert evidence is not None
+    assert plus.adapter().order_of_callback(callback) == evidence.order_id
     body = json.loads(vector["body"])
     assert evidence.source is EvidenceSource.CALLBACK
     assert (evidence.order_id, evidence.trade) == (body["paymentRequestId"], Trade.PAID)

@@ -110,9 +110,12 @@ def test_a_callback_is_believed_or_not(vector: Vector) -> None:
     if not vector["accept"]:
         with pytest.raises(CallbackRefusedError):
             adapter.open_callback(callback)
+        with pytest.raises(CallbackRefusedError):
+            adapter.order_of_callback(callback)
         return
     evidence = adapter.open_callback(callback)
     assert evidence is not None
+    assert adapter.order_of_callback(callback) == evidence.order_id
     fields = vector["params"]
     assert evidence.order_id == fields.get("out_trade_no", fields.get("out_order_no"))
     assert evidence.event_id == fields["notify_id"]

@@ -63,6 +63,10 @@ class AlipayAdapter:
         offer = calls.offer(order, order.issued_at, self.profile)
         return calls.signed_order_string(self.profile, offer, order.issued_at)
 
+    def order_of_callback(self, callback: RawCallback) -> str | None:
+        """See WalletAdapter."""
+        return callback_facts.order_of(verify_callback(callback.body, self.profile, callback.received_at))
+
     def open_callback(self, callback: RawCallback) -> WalletEvidence | None:
         """See WalletAdapter."""
         fields = verify_callback(callback.body, self.profile, callback.received_at)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from schemas.strict_json import MAX_DEPTH
 from service.wallets.parameters import codec_of
 from service.wallets.profile import WalletProfile
 from service.wallets.signatures import verify
@@ -76,6 +77,9 @@ def read_node(body: bytes, method: str, profile: WalletProfile, at: datetime) ->
     node, raw = members[names[0]]
     if not isinstance(node, dict):
         raise UnbelievableError("its node is not an object")
+    # Before anything walks through it: a parser in C goes deeper than a function that calls itself.
+    if not _is_shallow(node, MAX_DEPTH):
+        raise UnbelievableError(f"its node is nested deeper than {MAX_DEPTH}", _code_of(node))
     signature, _ = members.get("sign", (None, ""))
     if not isinstance(signature, str) or not signature:
         raise UnbelievableError("unsigned", _code_of(node))
@@ -106,6 +110,13 @@ def _means(text: str) -> object:
         return _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _is_shallow(value: object, depth: int) -> bool:
+    """Whether it is nested no deeper than that."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return not isinstance(value, list) or (depth > 0 and all(_is_shallow(each, depth - 1) for each in value))
 
 
 def _is_text_throughout(value: object) -> bool:

@@ -26,6 +26,12 @@ from statemachine.inputs import EvidenceSource, Trade, WalletEvidence
 
 # The wallet's own limit.
 MAX_NOTIFY_ID_LENGTH: Final = 128
+# By notify_type: the name of our own number in it.
+_NUMBERS: Final = {
+    "trade_status_sync": "out_trade_no",
+    "fund_auth_freeze": "out_order_no",
+    "fund_auth_unfreeze": "out_order_no",
+}
 
 
 class Said:
@@ -72,17 +78,29 @@ class Said:
         return notify_id
 
 
+def order_of(fields: Mapping[str, str]) -> str | None:
+    """The order that a callback speaks of, or None when it is of none of ours. Raises CallbackRefusedError."""
+    name = _NUMBERS.get(fields.get("notify_type", ""))
+    if name is None:
+        return None
+    if name not in fields:
+        raise CallbackRefusedError(f"it has no {name}")
+    return _order_id(fields[name])
+
+
 def evidence_of(fields: Mapping[str, str], received_at: datetime) -> WalletEvidence | None:
     """The evidence in a callback, or None when it is of no order of ours. Raises CallbackRefusedError."""
-    match fields.get("notify_type"):
+    order_id = order_of(fields)
+    if order_id is None:
+        return None
+    said = Said(fields, received_at)
+    match fields["notify_type"]:
         case "trade_status_sync":
-            return _of_a_trade(Said(fields, received_at))
+            return _of_a_trade(said, order_id)
         case "fund_auth_freeze":
-            return _of_a_freeze(Said(fields, received_at))
-        case "fund_auth_unfreeze":
-            return _of_a_release(Said(fields, received_at))
+            return _of_a_freeze(said, order_id)
         case _:
-            return None
+            return _of_a_release(said, order_id)
 
 
 def _order_id(number: str) -> str | None:
@@ -100,11 +118,8 @@ def _own_request(number: str, letter: str, order_id: str) -> str | None:
     return None
 
 
-def _of_a_trade(said: Said) -> WalletEvidence | None:
+def _of_a_trade(said: Said, order_id: str) -> WalletEvidence | None:
     number = said.text("out_trade_no")
-    order_id = _order_id(number)
-    if order_id is None:
-        return None
     if said.text("trade_status") not in TRADE_STATUSES:
         raise CallbackRefusedError(f"its trade_status {said.text('trade_status')[:40]!r} is not known")
     refund_no = _own_request(said.fields.get("out_biz_no", ""), "B", order_id)
@@ -166,21 +181,15 @@ def _of_a_capture(said: Said, order_id: str, number: str, refund_no: str | None)
     )
 
 
-def _of_a_freeze(said: Said) -> WalletEvidence | None:
-    order_id = _order_id(said.text("out_order_no"))
-    if order_id is None:
-        return None
+def _of_a_freeze(said: Said, order_id: str) -> WalletEvidence:
     trade = freeze_trade(said.text("status"))
     if trade is None:
         raise CallbackRefusedError(f"its status {said.text('status')[:40]!r} is not known")
     return _with_totals(said, order_id, trade=trade, order_amount_minor=said.minor("amount"))
 
 
-def _of_a_release(said: Said) -> WalletEvidence | None:
+def _of_a_release(said: Said, order_id: str) -> WalletEvidence:
     """Also unasked, in any state: the wallet gives back by itself when an authorization has grown old."""
-    order_id = _order_id(said.text("out_order_no"))
-    if order_id is None:
-        return None
     outcome = movement_outcome(said.text("status"))
     if outcome is Outcome.UNKNOWN:
         raise CallbackRefusedError(f"its status {said.text('status')[:40]!r} is not known")

@@ -64,6 +64,10 @@ class AlipayPlusAdapter:
         call = calls.pay_call(order, order.issued_at, self.profile)
         return calls.order_string(self.profile, call, order.issued_at)
 
+    def order_of_callback(self, raw: RawCallback) -> str | None:
+        """See WalletAdapter."""
+        return callback.order_of(callback.verify_callback(raw, self.profile))
+
     def open_callback(self, raw: RawCallback) -> WalletEvidence | None:
         """See WalletAdapter."""
         fields = callback.verify_callback(raw, self.profile)

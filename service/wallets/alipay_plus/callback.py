@@ -64,6 +64,12 @@ def verify_callback(callback: RawCallback, profile: WalletProfile) -> dict[str, 
         raise CallbackRefusedError(str(error)) from None
 
 
+def order_of(fields: Mapping[str, Any]) -> str | None:
+    """The order that a genuine callback speaks of, or None when it is of none of ours."""
+    notify_type, _ = _kind(fields)
+    return _order_id(_number(fields, notify_type))
+
+
 def evidence_of(fields: Mapping[str, Any], body: bytes, received_at: datetime) -> WalletEvidence | None:
     """The evidence in a genuine callback, or None when it is of no order of ours. Raises CallbackRefusedError."""
     notify_type, result = _kind(fields)
@@ -93,6 +99,15 @@ def _kind(fields: Mapping[str, Any]) -> tuple[str, Result]:
     return "", Result("", "")
 
 
+def _number(fields: Mapping[str, Any], notify_type: str) -> str:
+    """Our own number in it; empty where there is none."""
+    if notify_type in _PAYMENTS:
+        return text(fields, "paymentRequestId") or ""
+    if notify_type in _MOVEMENTS:
+        return text(fields, _MOVEMENTS[notify_type][1]) or ""
+    return ""
+
+
 def _order_id(number: str) -> str | None:
     """The order that a number names; None for one that another system gave out under the same client."""
     try:
@@ -104,7 +119,7 @@ def _order_id(number: str) -> str | None:
 def _of_a_payment(
     fields: Mapping[str, Any], result: Result, notify_type: str, identity: str, received_at: datetime
 ) -> WalletEvidence | None:
-    number = text(fields, "paymentRequestId") or ""
+    number = _number(fields, notify_type)
     order_id = _order_id(number)
     is_freeze = is_request_number(number)
     if order_id is None or (is_freeze and number.rpartition("__")[2][0] != "F"):
@@ -140,8 +155,8 @@ def _of_a_movement(
 
     It names only the wallet's payment, which tells nobody here the order; the next question finds what it did.
     """
-    letter, number_name, amount_name, time_name, status_name = _MOVEMENTS[notify_type]
-    number = text(fields, number_name) or ""
+    letter, _, amount_name, time_name, status_name = _MOVEMENTS[notify_type]
+    number = _number(fields, notify_type)
     order_id = _order_id(number)
     if order_id is None or not number.startswith(f"{order_id}__{letter}"):
         return None

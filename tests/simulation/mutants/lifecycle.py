@@ -198,4 +198,18 @@ MUTANTS = (
         "order.version += 1",
         "order.version += order.state is not previous or not self.entries",
     ),
+    Mutant(
+        "a person's word about what has moved on",
+        "what somebody has said of one operation is believed of the next",
+        REPORTS,
+        "if resolved.expected_version != order.version:",
+        "if resolved.expected_version > order.version:",
+    ),
+    Mutant(
+        "a person's word is half taken",
+        "an operation that somebody says was refused counts as carried out",
+        REPORTS,
+        "if resolved.outcome is Outcome.SUCCEEDED:",
+        "if resolved.outcome is not None:",
+    ),
 )
