@@ -33,6 +33,7 @@ class Engine:
     worker: str
     ports: Ports
     forwarder: Forwarder
+    lease_database: Database
     lease_ttl_s: float
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -60,9 +61,10 @@ class Engine:
             await self.forwarder.close()
             await self.ports.carrier.client.aclose()
             await self.ports.database.close()
+            await self.lease_database.close()
 
     async def _work(self, stopping: asyncio.Task[None], on_ready: Callable[[], None]) -> None:
-        leases = Leases(self.worker, self.ports, self.lease_ttl_s, on_ready)
+        leases = Leases(self.worker, self.ports, self.lease_database, self.lease_ttl_s, on_ready)
         housekeeping = asyncio.create_task(make_room_ahead(self.ports.database))
         intake = asyncio.create_task(self.ports.intake.run())
         keeping = asyncio.create_task(leases.run())

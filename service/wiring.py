@@ -27,7 +27,7 @@ from service.lanes.intake import Intake
 from service.lanes.ports import Ports
 from service.lanes.rebase import Rebased
 from service.store import api_keys
-from service.store.connection import Database
+from service.store.connection import STATEMENT_TIMEOUT_S, Database
 from service.store.following import OrderRows
 from service.store.idempotency import IdempotencyKeys
 from service.wallets.adapter import WalletAdapter
@@ -49,9 +49,9 @@ def worker_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{str(uuid_utils.uuid7())[-8:]}"
 
 
-def database(config: Config) -> Database:
+def database(config: Config, patience_s: float = STATEMENT_TIMEOUT_S) -> Database:
     """The database, in the service's role."""
-    return Database(config.settings.postgres_dsn, config.settings.postgres_role or None)
+    return Database(config.settings.postgres_dsn, config.settings.postgres_role or None, patience_s)
 
 
 def owned_database(config: Config) -> Database:
@@ -79,7 +79,8 @@ def engine(config: Config) -> Engine:
         lanes=settings.lanes,
         transactional_prefix=settings.transactional_prefix,
     )
-    return Engine(worker_name(), ports, forwarder, settings.lease_ttl_s)
+    leases = database(config, min(settings.lease_ttl_s, STATEMENT_TIMEOUT_S))
+    return Engine(worker_name(), ports, forwarder, leases, settings.lease_ttl_s)
 
 
 async def rebase(config: Config, lane: int) -> Rebased:

@@ -16,6 +16,7 @@ from service.lanes.session import LaneSession
 from service.observability import HALTED, OWNED
 from service.store import connection as store_connection
 from service.store import lanes as lane_rows
+from service.store.connection import Database
 
 log = structlog.get_logger()
 
@@ -37,6 +38,9 @@ class Leases:
 
     worker: str
     ports: Ports
+    # Its connections are nobody else's, and it waits no longer than a lease: a heartbeat that is stuck behind
+    # others, or on a line that has fallen silent, would be noticed when the lanes are long somebody else's.
+    database: Database
     lease_ttl_s: float
     on_first_lanes: Callable[[], None]
     _sessions: dict[int, LaneSession] = field(default_factory=dict)
@@ -67,13 +71,13 @@ class Leases:
     async def hand_over_all(self) -> None:
         """Leaves: takes itself off the list, drains and frees every lane."""
         try:
-            await lane_rows.retire(self.ports.database, self.worker)
+            await lane_rows.retire(self.database, self.worker)
         except store_connection.UNAVAILABLE as error:
             log.warning("postgres_unavailable", doing="leaving", error=repr(error))
         await asyncio.gather(*(session.hand_over() for session in list(self._sessions.values())))
 
     async def _beat(self) -> None:
-        database = self.ports.database
+        database = self.database
         owned = await lane_rows.heartbeat(database, self.worker, self.lease_ttl_s, list(self._sessions))
         for lane, session in list(self._sessions.items()):
             # By the owner, not by the epoch: a session in doubt moves that on by itself.

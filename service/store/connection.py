@@ -33,11 +33,16 @@ REFUSED = asyncpg.PostgresError
 
 
 class Database:
-    """A database and the role in it. `role` None keeps the role that the DSN logs in with."""
+    """A database and the role in it. `role` None keeps the role that the DSN logs in with.
 
-    def __init__(self, dsn: str, role: str | None) -> None:
+    Nothing takes longer than `patience_s`: neither a statement, nor to connect, nor to get a connection.
+    """
+
+    def __init__(self, dsn: str, role: str | None, patience_s: float = STATEMENT_TIMEOUT_S) -> None:
         self.dsn = dsn
         self.role = role
+        self._statement_s = patience_s
+        self._connect_s = min(CONNECT_TIMEOUT_S, patience_s)
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
 
@@ -47,8 +52,8 @@ class Database:
             settings["role"] = self.role
         return {
             "dsn": self.dsn,
-            "timeout": CONNECT_TIMEOUT_S,
-            "command_timeout": STATEMENT_TIMEOUT_S,
+            "timeout": self._connect_s,
+            "command_timeout": self._statement_s,
             "server_settings": settings,
         }
 
@@ -62,7 +67,7 @@ class Database:
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(min_size=0, max_size=POOL_SIZE, **self._settings())
-        async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+        async with self._pool.acquire(timeout=self._connect_s) as connection:
             yield connection  # type: ignore[misc]
 
     async def close(self) -> None:

@@ -194,10 +194,8 @@ def _differences(lane: Lane) -> Iterator[tuple[str, str]]:
     for seq, entry in published.items():
         if seq >= begin and seq not in journal:
             yield "not in the journal", f"lane_seq {seq} of {entry.order_id}"
-    for text in lane.odd:
-        yield "not a record as promised", text
-    for offset in lane.open:
-        yield "neither committed nor aborted", f"offset {offset}"
+    yield from (("not a record as promised", text) for text in lane.odd)
+    yield from (("neither committed nor aborted", f"offset {offset}") for offset in lane.open)
     yield from _gaps(lane.journal, begin)
 
 

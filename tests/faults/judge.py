@@ -45,6 +45,8 @@ class Verdict:
     lost: int = 0
     doubled: int = 0
     problems: list[str] = field(default_factory=list)
+    # The outside auditor's counts.
+    audited: str = ""
 
 
 def judge(world: World, load: Load) -> Verdict:
@@ -66,8 +68,8 @@ def judge(world: World, load: Load) -> Verdict:
     _judge_wallet(verdict, world.ledger(), orders)
     _judge_events(verdict, load, events)
     found = run_loop(audit(world.postgres.dsn, world.broker.bootstrap))
-    if found.count:
-        verdict.problems += [f"auditor: {line}" for line in found.lines()]
+    verdict.audited, *differing = found.lines()
+    verdict.problems += [f"auditor: {line}" for line in differing]
     verdict.problems += [
         f"dead letter {row['topic']}@{row['record_offset']}: {row['reason']}"
         for row in _fetch(world, "select topic, record_offset, reason from paystate.dead_letters")

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +26,8 @@ from tests.faults.stories import plan
 from tests.faults.world import BROKERS, WALLET_FAULTS, running_world
 
 SHOWN = 12
+# Of fewer recoveries the 99th percentile says nothing.
+ENOUGH_FOR_P99 = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,27 @@ def _all_but_logs(folder: str, names: list[str]) -> set[str]:
     return {name for name in names if Path(folder, name).is_dir() or not name.endswith(".log")}
 
 
+def _percentile_99(recoveries: list[float]) -> float:
+    return quantiles(recoveries, n=100, method="inclusive")[98]
+
+
 def table(results: list[Result]) -> Table:
     """For people."""
-    shown = Table(box=None, pad_edge=False, width=110)
-    for name in ("broker", "fault", "times", "orders", "events", "lost", "doubled", "median", "worst", "took", ""):
+    shown = Table(box=None, pad_edge=False, width=118)
+    for name in (
+        "broker",
+        "fault",
+        "times",
+        "orders",
+        "events",
+        "lost",
+        "doubled",
+        "median",
+        "p99",
+        "worst",
+        "took",
+        "",
+    ):
         shown.add_column(name, justify="left" if name in {"broker", "fault", ""} else "right")
     for result in results:
         verdict, recoveries = result.verdict, result.recoveries
@@ -133,6 +152,7 @@ def table(results: list[Result]) -> Table:
             f"{verdict.lost}",
             f"{verdict.doubled}",
             f"{median(recoveries):.1f} s" if recoveries else "",
+            f"{_percentile_99(recoveries):.1f} s" if len(recoveries) >= ENOUGH_FOR_P99 else "",
             f"{max(recoveries):.1f} s" if recoveries else "",
             f"{result.took_s:.0f} s",
             "[green]ok[/]" if result.ok else "[bold red]NO[/]",

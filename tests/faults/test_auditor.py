@@ -91,8 +91,8 @@ async def test_every_kind_of_difference_is_found(own_world: World, own_shop: Sho
         assert _kinds(await _audit(own_world)) == {"published twice", "out of order", "not in the journal"}
         await _send(producer, number, first, key="another")
         await _send(producer, 1 - number, first)
-        found = (await _audit(own_world)).differences["not a record as promised"]
-        assert [text.split(" ", 3)[2] for text in sorted(found)] == ["key", "partition"]
+        odd = (await _audit(own_world)).differences["not a record as promised"]
+        assert [text.split(" ", 3)[2] for text in sorted(odd)] == ["key", "partition"]
         await producer.send_and_wait(
             Topic.STATE_EVENTS, json.dumps(first).encode(), key=first["order_id"].encode(), partition=number
         )

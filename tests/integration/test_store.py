@@ -1,8 +1,10 @@
 """The store alone: what one commit may change, who may make it, and what the database itself refuses."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -16,6 +18,7 @@ from service.store.lanes import LaneFencedError, LaneMovedError, LaneRow, NotIns
 from service.store.migrate import migrate
 from service.store.views import lane_rows, missing_migrations, story_of
 from statemachine.order import Operation, Order
+from tests.faults.line import Line
 
 pytestmark = pytest.mark.integration
 
@@ -261,3 +264,23 @@ async def test_leases_are_dealt_out_by_silence_and_by_name(database: Database) -
     assert await lanes.heartbeat(database, WORKER, 30, [0, 1]) == {1: 1}
     await lanes.retire(database, WORKER)
     assert await lanes.alive_workers(database, 30) == []
+
+
+async def test_a_heartbeat_on_a_line_that_falls_silent_fails_within_its_patience(database: Database) -> None:
+    address = urlsplit(database.dsn)
+    line = Line(address.port or 0).lay()
+    over_it = database.dsn.replace(f":{address.port}/", f":{line.port}/")
+    leases = Database(over_it, "paystate_service", patience_s=0.5)
+    try:
+        assert await lanes.heartbeat(leases, WORKER, 3, []) == {}
+        line.fall_silent()
+        # The limit of an ordinary statement is four times this.
+        async with asyncio.timeout(5):
+            for _ in range(2):
+                with pytest.raises(TimeoutError):
+                    await lanes.heartbeat(leases, WORKER, 3, [])
+        line.heal()
+        assert await lanes.heartbeat(leases, WORKER, 3, []) == {}
+    finally:
+        await leases.close()
+        line.end()

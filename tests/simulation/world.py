@@ -178,7 +178,7 @@ class World:
             lanes=self.plan.lanes,
             transactional_prefix="simulated",
         )
-        engine = Engine(process.name, ports, forwarder, LEASE_TTL_S)
+        engine = Engine(process.name, ports, forwarder, SimulatedDatabase(self.postgres), LEASE_TTL_S)
         self.processes[process] = engine
         self.tell(f"{process.name} starts")
         with running_as(process):
