@@ -68,7 +68,7 @@ def engine(config: Config) -> Engine:
     ports = Ports(
         database=database(config),
         broker=broker,
-        intake=Intake(broker, settings.group_id),
+        intake=Intake(broker, settings.group_id, settings.lanes),
         inbox=Inbox(adapters),
         adapters=adapters,
         carrier=carrier(),

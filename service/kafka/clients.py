@@ -20,6 +20,8 @@ STOP_TIMEOUT_S = 2.0
 # aiokafka's default would wait 100 ms each time.
 RETRY_BACKOFF_MS = 5
 FETCH_MAX_WAIT_MS = 100
+# So long may records go unnoticed into a partition that somebody has added to a topic.
+METADATA_MAX_AGE_MS = 10_000
 MAX_FETCH_BYTES = 52_428_800
 # A state event is about a kilobyte: 512 of them a batch.
 MAX_BATCH_BYTES = 1_048_576
@@ -51,7 +53,7 @@ def consumer(
         fetch_max_bytes=fetch_bytes,
         request_timeout_ms=10_000,
         retry_backoff_ms=50,
-        metadata_max_age_ms=30_000,
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
     )
     return be_patient(reader)
 
@@ -129,16 +131,19 @@ async def _end_sender(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
 
 
 def _forget_failures(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
-    """Looks at what aiokafka keeps of a failure for calls that nobody will make any more.
+    """Ends what aiokafka goes on waiting for, and looks at the failures that it keeps for nobody.
 
-    When its sender fails, that of a fenced producer say, it fails not only what was sent but also the end of the
-    transaction and the waiting for room. asyncio would report each as an exception that nobody has retrieved,
-    whenever the producer happens to be collected.
+    What it has not sent keeps a task of `stop` alive, which asyncio reports when it is collected. And when its
+    sender fails, that of a fenced producer say, it fails the end of the transaction and the waiting for room, too:
+    exceptions that nobody has retrieved.
     """
     transactions, batches = getattr(client, "_txn_manager", None), getattr(client, "_message_accumulator", None)
     kept = [] if transactions is None else [transactions.wait_for_transaction_end()]
     if batches is not None:
-        kept += [batch._drain_waiter for each in batches._batches.values() for batch in each]  # noqa: SLF001 - see above
+        batches.fail_all(KafkaError("the producer has been given up"))
+        waiting = [batch for each in batches._batches.values() for batch in each]  # noqa: SLF001 - see above
+        for batch in (*waiting, *batches._pending_batches):  # noqa: SLF001 - see above
+            kept += [batch.future, batch._drain_waiter, *(sent for sent, _ in batch._msg_futures)]  # noqa: SLF001
     for waiter in kept:
         if waiter is not None and waiter.done() and not waiter.cancelled():
             waiter.exception()

@@ -83,9 +83,16 @@ def check_counts(found: dict[str, int], lanes: int, *, missing_is_wrong: bool = 
             raise WrongTopicError(f"topic {topic} does not exist: run `paystate topics create`")
         if count is not None and count != lanes:
             raise WrongTopicError(
-                f"topic {topic} has {count} partitions, and there are {lanes} lanes. The lane of an order is fixed"
-                " for ever: make the topic anew with the right count, or point PAYSTATE_KAFKA_BOOTSTRAP elsewhere"
+                f"{wrong_count(topic, count, lanes)}, or point PAYSTATE_KAFKA_BOOTSTRAP elsewhere"
             )
+
+
+def wrong_count(topic: str, count: int, lanes: int) -> str:
+    """What is wrong, and what to do."""
+    return (
+        f"topic {topic} has {count} partitions, and there are {lanes} lanes. The lane of an order is fixed"
+        " for ever: make the topic anew with the right count"
+    )
 
 
 async def input_lags(bootstrap: str, offsets: Mapping[int, Sequence[int]]) -> dict[int, int]:

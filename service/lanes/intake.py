@@ -21,6 +21,9 @@ from aiokafka.structs import OffsetAndMetadata
 from schemas.vocabulary import INPUT_TOPICS
 from service.kafka.broker import Broker
 from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, start, within
+from service.kafka.topics import wrong_count
+from service.lanes.errors import LaneHaltedError
+from service.store.lanes import LaneMovedError
 
 log = structlog.get_logger()
 
@@ -55,7 +58,9 @@ class LaneQueue:
 
     lane: int
     positions: list[int]
-    on_lost_position: Callable[[str], None]
+    # Called when the lane cannot be read on: with LaneMovedError when its topics have to be looked at again, with
+    # LaneHaltedError when a person has to.
+    on_lost: Callable[[Exception], None]
     # A queue for each of INPUT_TOPICS.
     records: list[deque[ConsumerRecord]] = field(default_factory=lambda: [deque() for _ in INPUT_TOPICS])
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -89,9 +94,10 @@ def _age(records: deque[ConsumerRecord]) -> int:
 class Intake:
     """Feeds the queues of the lanes that this process owns."""
 
-    def __init__(self, broker: Broker, group_id: str) -> None:
+    def __init__(self, broker: Broker, group_id: str, lanes: int) -> None:
         self._broker = broker
         self._group_id = group_id
+        self._lanes = lanes
         self._queues: dict[int, LaneQueue] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._changed = asyncio.Event()
@@ -102,9 +108,9 @@ class Intake:
         self._silent_looks = 0
         self._advising: asyncio.Task[None] | None = None
 
-    def open(self, lane: int, positions: list[int], on_lost_position: Callable[[str], None]) -> LaneQueue:
+    def open(self, lane: int, positions: list[int], on_lost: Callable[[Exception], None]) -> LaneQueue:
         """Begins to read a lane at these offsets."""
-        queue = LaneQueue(lane, list(positions), on_lost_position)
+        queue = LaneQueue(lane, list(positions), on_lost)
         self._queues[lane] = queue
         self._changed.set()
         return queue
@@ -157,6 +163,7 @@ class Intake:
                 self._advise(reader)
             if now - looked_at > LOOK_EVERY_S:
                 looked_at = now
+                self._look_at_shape(reader)
                 await self._look_for_stuck(reader)
 
     def _assign(self, reader: AIOKafkaConsumer) -> None:
@@ -199,10 +206,24 @@ class Intake:
 
     def _lose_positions(self, error: OffsetOutOfRangeError) -> None:
         for partition, offset in error.args[0].items():
-            queue = self._queues.pop(partition.partition, None)
-            if queue is not None:
-                queue.on_lost_position(f"{partition.topic} has no offset {offset} any more")
+            self._lose(partition.partition, LaneMovedError(f"{partition.topic} has no offset {offset} any more"))
+
+    def _lose(self, lane: int, why: Exception) -> None:
+        queue = self._queues.pop(lane, None)
+        if queue is not None:
+            queue.on_lost(why)
         self._changed.set()
+
+    def _look_at_shape(self, reader: AIOKafkaConsumer) -> None:
+        """Halts everything here when a topic has got more partitions: nobody reads what goes there."""
+        for topic in INPUT_TOPICS:
+            # The client asks for it every `metadata_max_age_ms`. Nothing is known of one that is being made anew.
+            known = reader.partitions_for_topic(topic)
+            if known and len(known) > self._lanes:
+                why = wrong_count(topic, len(known), self._lanes)
+                for lane in list(self._queues):
+                    self._lose(lane, LaneHaltedError(why, "rebase"))
+                return
 
     def _advise(self, reader: AIOKafkaConsumer) -> None:
         """Tells Kafka how far we are, for lag tools only: never read back, and nothing waits for it."""

@@ -18,6 +18,7 @@ from schemas.state_events import StateEvent
 from schemas.vocabulary import Topic
 from service.kafka.broker import Broker
 from service.kafka.clients import FETCH_MAX_WAIT_MS, PRODUCE_TIMEOUT_S, started, within
+from service.kafka.topics import WrongTopicError, check_counts
 from service.lanes.fingerprints import Place, places
 from service.lanes.inbox import Inbox
 from service.store import lanes as lane_rows
@@ -60,6 +61,7 @@ class _Lost:
 
 async def rebase(database: Database, broker: Broker, inbox: Inbox, policy: Policy, lane: int) -> Rebased:
     """Makes the lane fit what Kafka has, and frees it. Raises NotRebasedError, having changed nothing."""
+    await _check_topics(broker, await lane_rows.lane_count(database))
     async with database.acquire() as connection, connection.transaction():
         row, halt_reason = await lane_rows.halted(connection, lane)
         if halt_reason is None:
@@ -80,6 +82,13 @@ async def rebase(database: Database, broker: Broker, inbox: Inbox, policy: Polic
         except (CannotAdoptError, DataRefusedError) as error:
             raise NotRebasedError(str(error)) from None
     return Rebased(lane, halt_reason, [place for place in found if place.why_not], len(lost), len(told))
+
+
+async def _check_topics(broker: Broker, lanes: int) -> None:
+    try:
+        check_counts(await within(broker.partition_counts(), PRODUCE_TIMEOUT_S), lanes)
+    except WrongTopicError as error:
+        raise NotRebasedError(str(error)) from None
 
 
 def _rows(row: lane_rows.LaneRow, found: Sequence[Place]) -> BatchRows:

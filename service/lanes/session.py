@@ -143,13 +143,13 @@ class LaneSession:
         connection = await ports.database.connect()
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def lose_position(reason: str) -> None:
-            # Whether records were deleted or lost, or a broker has only not loaded them yet: the topics are looked
-            # at again, and halt the lane with the reason.
+        def lose(why: Exception) -> None:
+            # A position: whether records were deleted or lost, or a broker has only not loaded them yet, the topics
+            # are looked at again, and halt the lane with the reason.
             if not lost.done():
-                lost.set_exception(LaneMovedError(reason))
+                lost.set_exception(why)
 
-        queue = ports.intake.open(row.lane, offsets, lose_position)
+        queue = ports.intake.open(row.lane, offsets, lose)
         try:
             told = await connection.fetchval("select clock_timestamp()")
             await self._work(connection, queue, DatabaseClock(told), offsets, lost)

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from prometheus_client import REGISTRY
 
 from schemas.vocabulary import Topic
@@ -17,6 +17,7 @@ from service import wiring
 from service.config import Config, Settings
 from service.dev.kafka import EmbeddedKafka
 from service.engine import Engine
+from service.kafka import clients
 from service.kafka.partition import lane_of
 from service.kafka.topics import WrongTopicError, create_topics
 from service.lanes.rebase import NotRebasedError
@@ -166,6 +167,39 @@ async def test_a_lane_goes_on_when_a_person_says_so(config: Config, database: Da
     assert (await verify(database, config.settings.kafka_bootstrap, 5.0)).ok
     with pytest.raises(NotRebasedError, match="lane 0 is not halted"):
         await wiring.rebase(config, 0)
+
+
+async def test_a_topic_that_gets_more_partitions_halts_the_lanes(
+    config: Config, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "METADATA_MAX_AGE_MS", 1_000)
+    async with running(config):
+        await _send(config, 1)
+        await _lane(database, lambda row: row["next_offsets"] == [1, 0, 0])
+        await _add_partition(config, Topic.CALLBACKS)
+        reason = await _halt_reason(database)
+        assert reason.startswith(
+            f"topic wallet.callbacks has {LANES + 1} partitions, and there are {LANES} lanes. "
+        )
+        assert reason.endswith("When that is understood: paystate rebase 0")
+        with pytest.raises(NotRebasedError, match=r"topic wallet\.callbacks has 3 partitions"):
+            await wiring.rebase(config, 0)
+        await _delete(config, Topic.CALLBACKS)
+        await create_topics(config.settings.kafka_bootstrap, LANES)
+        await wiring.rebase(config, 0)
+        await _lane(database, lambda row: row["status"] == "owned")
+        await _send(config, 1)
+        await _lane(database, lambda row: row["next_offsets"] == [2, 0, 0])
+
+
+async def _add_partition(config: Config, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=config.settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        answer = await admin.create_partitions({topic: NewPartitions(LANES + 1)})
+        assert [error[1] for error in answer.topic_errors] == [0]
+    finally:
+        await admin.close()
 
 
 async def test_an_engine_does_not_start_on_topics_of_another_shape(config: Config) -> None:

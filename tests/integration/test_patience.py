@@ -147,6 +147,8 @@ async def test_a_producer_that_is_given_up_does_not_go_on_trying() -> None:
     sender = producer._sender.sender_task
     await asyncio.wait({sender}, timeout=5)
     assert sender.done()
+    # Nor is anything of its `stop` left, which asyncio would complain of.
+    assert [task for task in asyncio.all_tasks() if "MessageAccumulator" in repr(task)] == []
 
 
 @pytest.mark.parametrize("is_abandoned", [True, False])

@@ -81,6 +81,9 @@ class Consumer:
     def resume(self, *partitions: TopicPartition) -> None:
         self._paused.difference_update(partitions)
 
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        return {partition.partition for partition in self._positions if partition.topic == topic}
+
     async def commit(self, _offsets: Any) -> None:
         await self._broker.ask(lambda: None, "metadata")
 

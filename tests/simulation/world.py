@@ -167,7 +167,7 @@ class World:
         ports = Ports(
             database=SimulatedDatabase(self.postgres),
             broker=broker,
-            intake=Intake(broker, "paystate"),
+            intake=Intake(broker, "paystate", self.plan.lanes),
             inbox=Inbox(self._adapters),
             adapters=self._adapters,
             carrier=Carrier(HttpClient(self.gateway), asyncio.Semaphore(CALLS_AT_ONCE)),
