@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.dev.child import ServerFailedError
-from tests.faults import breaking, crowding, cutting
+from tests.faults import breaking, crowding, cutting, filling, remaking
 from tests.faults.breaking import Breaking
 from tests.faults.judge import Verdict, judge
 from tests.faults.load import Load
@@ -38,6 +38,10 @@ class Fault:
     times: int
     orders: int
     brokers: tuple[str, ...] = tuple(BROKERS)
+    # Postgres gets a disk of its own, which can be full.
+    small_disk: bool = False
+    # Lanes halt, and a person lets them go on.
+    halts: bool = False
 
     @property
     def name(self) -> str:
@@ -58,6 +62,9 @@ FAULTS = (
     Fault(cutting.engine_cut_off, 5, 400),
     Fault(cutting.wallet_slow, 2, 400),
     Fault(crowding.postgres_crowded, 3, 400),
+    Fault(filling.disk_full, 4, 400, small_disk=True),
+    # The embedded broker makes a topic by itself, with one partition, for whoever asks for it while it is away.
+    Fault(remaking.topic_made_anew, 4, 400, ("apache",), halts=True),
     # The embedded broker loses what it acknowledged last when it is killed, and even when it is told to end.
     Fault(breaking.broker_away, 2, 400, ("apache",)),
     Fault(breaking.broker_killed, 5, 500, ("apache",)),
@@ -94,7 +101,7 @@ def run(
     result = Result(broker, fault.name, fault.times)
     rng = random.Random(f"{seed} {fault.name}")
     began = time.monotonic()
-    with running_world(broker, durable=durable, **settings) as world:
+    with running_world(broker, durable=durable, small_disk=fault.small_disk, **settings) as world:
         world.set_wallet_faults(WALLET_FAULTS)
         load = Load(world, plan(fault.orders, rng), random.Random(seed))
         load.start()
@@ -104,13 +111,14 @@ def run(
             result.verdict.problems.append(str(error))
         else:
             load.allow(1)
-            result.verdict = judge(world, load)
+            result.verdict = judge(world, load, halts=fault.halts)
         finally:
             load.allow(1)
             load.finish()
             result.verdict.problems += [text for text in load.failures if text not in result.verdict.problems]
-        if logs is not None:
-            shutil.copytree(world.folder, logs / f"{broker}-{fault.name}", ignore=_all_but_logs, dirs_exist_ok=True)
+            if logs is not None:
+                kept = logs / f"{broker}-{fault.name}"
+                shutil.copytree(world.folder, kept, ignore=_all_but_logs, dirs_exist_ok=True)
     result.took_s = time.monotonic() - began
     return result
 
@@ -177,7 +185,7 @@ def main() -> int:
         for fault in FAULTS:
             if broker not in fault.brokers or (asked.only and fault.name not in asked.only):
                 continue
-            counted = Fault(fault.break_it, asked.times or fault.times, asked.orders or fault.orders)
+            counted = replace(fault, times=asked.times or fault.times, orders=asked.orders or fault.orders)
             console.print(f"[dim]{broker}: {fault.name}, {counted.times} times, {counted.orders} orders …[/]")
             results.append(run(counted, broker, asked.seed, logs=asked.logs))
             for problem in results[-1].verdict.problems[:SHOWN]:

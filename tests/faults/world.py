@@ -29,6 +29,7 @@ from service.sandbox.identity import PROFILE_FILE
 from service.store.migrate import migrate
 from service.wiring import run_loop
 from tests.faults.line import Line
+from tests.faults.small_disk import mounted
 
 LANES = 4
 READY_S = 60.0
@@ -160,11 +161,15 @@ _COMMAND = [sys.executable, "-c", "from service.cli import main; main()"]
 
 
 @contextlib.contextmanager
-def running_world(broker: str = "embedded", *, durable: bool = True, **settings: str) -> Iterator[World]:
+def running_world(
+    broker: str = "embedded", *, durable: bool = True, small_disk: bool = False, **settings: str
+) -> Iterator[World]:
     """Servers, schema, topics, sandbox wallet and bridge; no engine yet. `settings` are PAYSTATE_… ones."""
     with tempfile.TemporaryDirectory(prefix="paystate-faults-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)  # Postgres runs as somebody else where we are root
+        if small_disk:
+            stack.enter_context(mounted(folder / "postgres"))
         postgres = EmbeddedPostgres(folder / "postgres", durable=durable)
         kafka = BROKERS[broker](folder / "kafka")
         stack.enter_context(kafka)
