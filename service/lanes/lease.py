@@ -22,6 +22,10 @@ log = structlog.get_logger()
 
 # However long a lease is: this often a worker looks for lanes that have become free, and for newcomers.
 LONGEST_BEAT_S = 1.0
+# How many heartbeats there are in a lease, and how many looks of one who has fewer lanes than its share: those of a
+# dead worker become free between two of them.
+BEATS = 4
+HUNGRY_BEATS = 16
 
 
 def share_of(worker: str, workers: list[str], lanes: int) -> int:
@@ -46,6 +50,7 @@ class Leases:
     _sessions: dict[int, LaneSession] = field(default_factory=dict)
     _handing_over: set[int] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _is_hungry: bool = True
     _began: bool = False
     _claims_from: float = 0.0
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,8 +70,12 @@ class Leases:
                 # Nobody could keep a lease meanwhile: the others get time to say that they are alive.
                 self._claims_from = asyncio.get_running_loop().time() + self.lease_ttl_s / 2
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(self.lease_ttl_s / 4, LONGEST_BEAT_S)):
+                async with asyncio.timeout(self._until_next_s()):
                     await self._stopping.wait()
+
+    def _until_next_s(self) -> float:
+        beats = HUNGRY_BEATS if self._is_hungry else BEATS
+        return min(self.lease_ttl_s / beats, LONGEST_BEAT_S)
 
     async def hand_over_all(self) -> None:
         """Leaves: takes itself off the list, drains and frees every lane."""
@@ -95,6 +104,8 @@ class Leases:
             claimed = await lane_rows.claim(database, self.worker, self.lease_ttl_s, share - len(self._sessions))
             for row in claimed:
                 self._begin(row)
+        # Nobody gets a lane that waits for a person.
+        self._is_hungry = len(self._sessions) < share - len(halted)
         surplus = len(self._sessions) - len(self._handing_over) - share
         for lane in sorted(set(self._sessions) - self._handing_over, reverse=True)[: max(surplus, 0)]:
             self._hand_over(lane)
