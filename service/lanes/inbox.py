@@ -132,7 +132,7 @@ class Inbox:
                 RawCallback(callback.method, callback.path, callback.headers, callback.body, callback.received_at)
             )
         except CallbackRefusedError as error:
-            raise RefusedError(f"the callback is not to be believed: {error}") from None
+            raise RefusedError(f"the callback is refused: {error}") from None
         if evidence is None:
             return
         try:

@@ -205,7 +205,7 @@ async def test_a_forged_callback_moves_nothing_whichever_way_it_comes(
 
     # Who can write to Kafka still cannot move money.
     await _send(world, producer, Topic.CALLBACKS, "forged", _record(body))
-    assert "the callback is not to be believed" in await _death(world, shop, "forged")
+    assert "the callback is refused" in await _death(world, shop, "forged")
     assert shop.events["forged"][-1]["state"] == "paying"
 
 
