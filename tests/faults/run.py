@@ -40,6 +40,8 @@ class Fault:
     brokers: tuple[str, ...] = tuple(BROKERS)
     # Postgres gets a disk of its own, which can be full.
     small_disk: bool = False
+    # With orders that nobody pays, which takes a minute.
+    patient: bool = True
     # Lanes halt, and a person lets them go on.
     halts: bool = False
 
@@ -103,7 +105,7 @@ def run(
     began = time.monotonic()
     with running_world(broker, durable=durable, small_disk=fault.small_disk, **settings) as world:
         world.set_wallet_faults(WALLET_FAULTS)
-        load = Load(world, plan(fault.orders, rng), random.Random(seed))
+        load = Load(world, plan(fault.orders, rng, patient=fault.patient), random.Random(seed))
         load.start()
         try:
             result.recoveries = fault.break_it(Breaking(world, load, rng, fault.times, outage_s))

@@ -30,7 +30,10 @@ class Desk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Its `end` with the totals: what is taken, and what of it is given back. `or_end` where time may win."""
+    """Its `end` with the totals: what is taken, and what of it is given back. `or_end` where time may win.
+
+    `waits` for the end of the wallet's pay window, which has whole minutes.
+    """
 
     run: Callable[[Desk], Awaitable[None]]
     end: State
@@ -38,6 +41,7 @@ class Story:
     refunded_minor: int = 0
     weight: int = 2
     or_end: State | None = None
+    waits: bool = False
 
     @property
     def name(self) -> str:
@@ -162,13 +166,13 @@ async def _complains_of_the_fee(desk: Desk) -> None:
 STORIES = (
     Story(_pays, State.PAID, AMOUNT_MINOR, weight=6),
     Story(_pays_and_the_client_says_so, State.PAID, AMOUNT_MINOR),
-    Story(_never_pays, State.EXPIRED),
-    Story(_pays_late, State.REFUNDED, AMOUNT_MINOR, AMOUNT_MINOR),
-    Story(_pays_late_and_is_taken, State.PAID, AMOUNT_MINOR, weight=1),
+    Story(_never_pays, State.EXPIRED, waits=True),
+    Story(_pays_late, State.REFUNDED, AMOUNT_MINOR, AMOUNT_MINOR, waits=True),
+    Story(_pays_late_and_is_taken, State.PAID, AMOUNT_MINOR, weight=1, waits=True),
     Story(_is_refunded, State.REFUNDED, AMOUNT_MINOR, AMOUNT_MINOR),
     Story(_is_refunded_in_part, State.PARTIALLY_REFUNDED, AMOUNT_MINOR, PART_MINOR),
-    Story(_is_cancelled, State.CLOSED, or_end=State.EXPIRED),
-    Story(_walks_away, State.CLOSED, or_end=State.EXPIRED),
+    Story(_is_cancelled, State.CLOSED, or_end=State.EXPIRED, waits=True),
+    Story(_walks_away, State.CLOSED, or_end=State.EXPIRED, waits=True),
     Story(_rents, State.CAPTURED, AMOUNT_MINOR, weight=4),
     Story(_rents_for_less, State.CAPTURED, PART_MINOR, weight=4),
     Story(_rents_for_nothing, State.VOIDED),
@@ -176,13 +180,17 @@ STORIES = (
     Story(_returns_before_it_is_authorized, State.CAPTURED, PART_MINOR),
     Story(_returns_before_the_order_is_known, State.CAPTURED, PART_MINOR),
     Story(_changes_the_mind, State.VOIDED),
-    Story(_never_authorizes, State.EXPIRED),
+    Story(_never_authorizes, State.EXPIRED, waits=True),
     Story(_complains_of_the_fee, State.PARTIALLY_REFUNDED, PART_MINOR, PART_MINOR // 2),
 )
 
 
-def plan(orders: int, rng: random.Random) -> dict[str, Story]:
-    """So many orders with a story each; every story comes up before any is drawn again."""
-    drawn = [*STORIES, *rng.choices(STORIES, [story.weight for story in STORIES], k=orders)][:orders]
+def plan(orders: int, rng: random.Random, *, patient: bool = True) -> dict[str, Story]:
+    """So many orders with a story each; every story comes up before any is drawn again.
+
+    Without patience only those that do not wait for the end of a pay window: they end within seconds.
+    """
+    stories = [story for story in STORIES if patient or not story.waits]
+    drawn = [*stories, *rng.choices(stories, [story.weight for story in stories], k=orders)][:orders]
     rng.shuffle(drawn)
     return {f"f{number}": story for number, story in enumerate(drawn)}

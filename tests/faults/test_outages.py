@@ -22,7 +22,7 @@ SILENT_S = 21.0
 def test_servers_that_go_and_come_back_cost_time_and_nothing_else(
     break_it: Callable[[Breaking], list[float]],
 ) -> None:
-    result = run(Fault(break_it, 2, 60), "embedded", SEED, outage_s=AWAY_S, PAYSTATE_LEASE_TTL_S="2")
+    result = run(Fault(break_it, 2, 60, patient=False), "embedded", SEED, outage_s=AWAY_S, PAYSTATE_LEASE_TTL_S="2")
     assert result.verdict.problems == []
     assert (result.verdict.orders, result.verdict.lost, result.verdict.doubled) == (60, 0, 0)
     assert len(result.recoveries) == 2
@@ -30,7 +30,7 @@ def test_servers_that_go_and_come_back_cost_time_and_nothing_else(
 
 
 def test_a_network_that_swallows_everything_costs_time_and_nothing_else() -> None:
-    fault = Fault(cutting.postgres_cut_off, 1, 60)
+    fault = Fault(cutting.postgres_cut_off, 1, 60, patient=False)
     result = run(fault, "embedded", SEED, durable=False, outage_s=SILENT_S, PAYSTATE_LEASE_TTL_S="2")
     assert result.verdict.problems == []
     assert (result.verdict.orders, result.verdict.lost, result.verdict.doubled) == (60, 0, 0)
