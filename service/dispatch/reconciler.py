@@ -19,24 +19,37 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Reconciler:
-    """Asks about the orders of one lane, each at most once at a time."""
+    """Asks about the orders of one lane, each at most once at a time.
+
+    Whoever wants to know while a question is under way has it asked once more: the answer to the first may have
+    been made before what they want to know about.
+    """
 
     adapters: Mapping[str, WalletAdapter]
     carrier: Carrier
     submit: Submit
     clock: Clock
     _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _again: dict[str, tuple[Order, str | None]] = field(default_factory=dict)
 
     def ask(self, order: Order, traceparent: str | None = None) -> None:
         """Begins to ask about an order. A lost answer is no matter: the order's timer comes again."""
         if order.order_id in self._asking:
+            self._again[order.order_id] = order, traceparent
             return
         task = asyncio.create_task(self._ask(order, traceparent))
         self._asking[order.order_id] = task
-        task.add_done_callback(lambda _: self._asking.pop(order.order_id, None))
+        task.add_done_callback(lambda _: self._asked(order.order_id))
+
+    def _asked(self, order_id: str) -> None:
+        del self._asking[order_id]
+        again = self._again.pop(order_id, None)
+        if again is not None:
+            self.ask(*again)
 
     async def stop(self) -> None:
         """Lets go of all questions."""
+        self._again.clear()
         tasks = list(self._asking.values())
         for task in tasks:
             task.cancel()

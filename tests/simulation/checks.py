@@ -36,6 +36,8 @@ class Judge:
         self.wishes = wishes
         self.seen = seen
         self.orders: dict[tuple[int, str], Order] = {}
+        # Orders that were paid when they had ended, also when a person has cleared the flag since.
+        self.late: set[str] = set()
         self._rows: dict[tuple[int, str], Row] = {}
         # Each order's last entry, and each lane's entries that have been looked at.
         self.last: dict[tuple[int, str], dict[str, Any]] = {}
@@ -148,6 +150,8 @@ class Judge:
         expected = [] if order.operation is None else [order.operation.id]
         must(live == expected, "rule 5: the live operation is the order's", live, order)
         self.orders[key] = order
+        if Flag.LATE_PAYMENT in order.flags:
+            self.late.add(order.order_id)
 
     def _timer(self, key: tuple[int, str], order: Order) -> None:
         wake, due = wake_at(order), self.tables.timers.get(key)
@@ -277,9 +281,7 @@ class Judge:
         }
         asked_for[call["request_no"]] = call["amount_minor"]
         most = self.wishes.most(account.order_id, call["call"])
-        if call["call"] == "refund" and account.kind is Kind.PAYMENT:
-            order = self.orders.get((lane_of(account.order_id, len(self.tables.lanes)), account.order_id))
-            if order is not None and Flag.LATE_PAYMENT in order.flags:
-                # It came too late, and goes back whole.
-                return
+        if call["call"] == "refund" and account.kind is Kind.PAYMENT and account.order_id in self.late:
+            # It came too late, and goes back whole.
+            return
         must(sum(asked_for.values()) <= most, "P3: nobody is asked for more than is due", call, asked_for, most)

@@ -118,8 +118,8 @@ class Wallet:
 
     def _may_refund(self, account: Account) -> None:
         if self.faults.happens("wallet_refunds"):
-            # Mostly soon, when the rest is still being given back.
-            after_s = self.faults.between("wallet_refunds", 0, 2.5) ** 4
+            # Mostly soon, when the rest is still being given back; or in the same breath, when nobody has begun to.
+            after_s = max(self.faults.between("wallet_refunds", -1, 2.5), 0) ** 4
             share = self.faults.between("wallet_refunds", 0.1, 1.5)
             self._later(after_s, lambda: self._refund(account, share))
 

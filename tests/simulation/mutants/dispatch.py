@@ -69,7 +69,7 @@ MUTANTS = (
         "asked once",
         "an order that was asked about is never asked about again",
         RECONCILER,
-        "task.add_done_callback(lambda _: self._asking.pop(order.order_id, None))",
+        "task.add_done_callback(lambda _: self._asked(order.order_id))",
         "_ = task",
     ),
     Mutant(
