@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.vocabulary import Topic
 from service.cli import main
 from service.clock import RandomIds, SystemClock
+from service.kafka.topics import administrator
 from service.sandbox.demo.shop import Shop, open_shop
 from service.sandbox.demo.world import SETTINGS, World, running_processes
 
@@ -103,16 +103,12 @@ def _without_topics(bootstrap: str) -> None:
     """A broker that was used before: topics that belong to another database would halt every lane."""
 
     async def delete() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-        await admin.start()
-        try:
+        async with administrator(bootstrap) as admin:
             found = [topic for topic in await admin.list_topics() if topic in set(Topic)]
             if found:
                 await admin.delete_topics(found)
                 while set(await admin.list_topics()) & set(Topic):
                     await asyncio.sleep(0.1)
-        finally:
-            await admin.close()
 
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, delete()).result()

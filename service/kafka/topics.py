@@ -1,7 +1,8 @@
 """The topics: made once, and refused when their partitions disagree with the lanes."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -18,17 +19,24 @@ class WrongTopicError(Exception):
     """A topic is missing or has another number of partitions; the message says what to do."""
 
 
-async def partition_counts(bootstrap: str) -> dict[str, int]:
-    """How many partitions each of our topics has; a missing one is left out."""
+@contextlib.asynccontextmanager
+async def administrator(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for a broker's topics and groups, started, for as long as the context lasts."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=ADMIN_TIMEOUT_MS)
     await admin.start()
     try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def partition_counts(bootstrap: str) -> dict[str, int]:
+    """How many partitions each of our topics has; a missing one is left out."""
+    async with administrator(bootstrap) as admin:
         # Asking for all: to ask for one by name makes it on a broker that makes topics by itself.
         names = set(await admin.list_topics()) & set(Topic)
         described = await admin.describe_topics(sorted(names)) if names else []
         return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
-    finally:
-        await admin.close()
 
 
 async def create_topics(bootstrap: str, lanes: int, replication: int = 1) -> list[str]:
@@ -41,9 +49,7 @@ async def create_topics(bootstrap: str, lanes: int, replication: int = 1) -> lis
     missing = [str(topic) for topic in Topic if topic not in found]
     if not missing:
         return []
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=ADMIN_TIMEOUT_MS)
-    await admin.start()
-    try:
+    async with administrator(bootstrap) as admin:
         response = await admin.create_topics(
             [
                 NewTopic(
@@ -59,8 +65,6 @@ async def create_topics(bootstrap: str, lanes: int, replication: int = 1) -> lis
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
                 raise WrongTopicError(f"topic {name} could not be made: {rest[0] if rest else error.__name__}")
-    finally:
-        await admin.close()
     check_counts(await _counts_with(bootstrap, missing), lanes)
     return missing
 

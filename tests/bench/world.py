@@ -16,14 +16,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 
 from schemas.vocabulary import Topic
 from service.dev.apache_kafka import ApacheKafka
 from service.dev.child import Child, free_port
 from service.dev.postgres import EmbeddedPostgres
 from service.kafka.clients import MAX_BATCH_BYTES, consumer
-from service.kafka.topics import create_topics
+from service.kafka.topics import administrator, create_topics
 from service.sandbox.identity import Identity, profile_toml
 from service.store.migrate import migrate
 from tests.bench.meter import Cpu, measure
@@ -65,12 +65,8 @@ class World:
 
     async def _empty_topics(self) -> None:
         ends = await self.end_offsets(list(Topic))
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
-        await admin.start()
-        try:
+        async with administrator(self.kafka.bootstrap) as admin:
             await admin.delete_records({at: RecordsToDelete(end) for at, end in ends.items() if end})
-        finally:
-            await admin.close()
 
     async def end_offsets(self, topics: Sequence[str]) -> dict[TopicPartition, int]:
         """The ends of the topics' partitions, as a read_committed consumer sees them."""

@@ -4,12 +4,11 @@ import asyncio
 import time
 from functools import partial
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from schemas.vocabulary import INPUT_TOPICS, Topic
 from service.dev.child import ServerFailedError
-from service.kafka.topics import WrongTopicError, create_topics
+from service.kafka.topics import WrongTopicError, administrator, create_topics
 from service.wiring import run_loop
 from tests.faults.breaking import RECOVERY_S, Breaking
 from tests.faults.watch import LaneNow, Watch
@@ -21,9 +20,7 @@ WAIT_S = 0.1
 
 async def _make_anew(bootstrap: str, topic: str) -> None:
     """Until it has as many partitions as before: who publishes meanwhile can have the broker make it with one."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
+    async with administrator(bootstrap) as admin:
         for _ in range(TRIES):
             await admin.delete_topics([topic])
             try:
@@ -34,8 +31,6 @@ async def _make_anew(bootstrap: str, topic: str) -> None:
             else:
                 return
         raise ServerFailedError(f"{topic} could not be made anew")
-    finally:
-        await admin.close()
 
 
 def _rebase_halted(world: World) -> bool:
@@ -77,7 +72,6 @@ def topic_made_anew(breaking: Breaking) -> list[float]:
         until(lambda: _rebase_halted(world), RECOVERY_S, "a lane halts")
         since = time.monotonic()
         breaking.go_on()
-
         until(partial(_all_go_on, world, watch, before), RECOVERY_S, "every lane goes on")
         recoveries.append(time.monotonic() - since)
     breaking.settled(*engines)

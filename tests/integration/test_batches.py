@@ -6,12 +6,13 @@ import uuid
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
 from service.dev.child import free_port
 from service.kafka.batches import Batches
 from service.kafka.clients import consumer, started
 from service.kafka.partition import lane_of
+from service.kafka.topics import administrator
 
 pytestmark = pytest.mark.integration
 LANES = 3
@@ -21,10 +22,8 @@ PATIENCE_S = 30.0
 @pytest.fixture
 async def topic(kafka_bootstrap: str) -> str:
     name = f"batches-{uuid.uuid4().hex}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, LANES, 1)])
-    await admin.close()
+    async with administrator(kafka_bootstrap) as admin:
+        await admin.create_topics([NewTopic(name, LANES, 1)])
     return name
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.admin import NewPartitions
 from prometheus_client import REGISTRY
 
 from schemas.vocabulary import Topic
@@ -19,7 +19,7 @@ from service.dev.kafka import EmbeddedKafka
 from service.engine import Engine
 from service.kafka import clients
 from service.kafka.partition import lane_of
-from service.kafka.topics import WrongTopicError, create_topics
+from service.kafka.topics import WrongTopicError, administrator, create_topics
 from service.lanes.rebase import NotRebasedError
 from service.store import lanes as lane_rows
 from service.store import views
@@ -102,12 +102,10 @@ async def _shown(*, halted: float) -> None:
 
 
 async def _delete(config: Config, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=config.settings.kafka_bootstrap)
-    await admin.start()
-    await admin.delete_topics([topic])
-    while topic in await admin.list_topics():
-        await asyncio.sleep(0.1)
-    await admin.close()
+    async with administrator(config.settings.kafka_bootstrap) as admin:
+        await admin.delete_topics([topic])
+        while topic in await admin.list_topics():
+            await asyncio.sleep(0.1)
 
 
 async def _make_topic_anew(config: Config, database: Database) -> None:
@@ -193,13 +191,9 @@ async def test_a_topic_that_gets_more_partitions_halts_the_lanes(
 
 
 async def _add_partition(config: Config, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=config.settings.kafka_bootstrap)
-    await admin.start()
-    try:
+    async with administrator(config.settings.kafka_bootstrap) as admin:
         answer = await admin.create_partitions({topic: NewPartitions(LANES + 1)})
         assert [error[1] for error in answer.topic_errors] == [0]
-    finally:
-        await admin.close()
 
 
 async def test_an_engine_does_not_start_on_topics_of_another_shape(config: Config) -> None:

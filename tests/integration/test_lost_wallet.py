@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.vocabulary import Flag, State, Topic
 from service.clock import RandomIds, SystemClock
 from service.dev.kafka import EmbeddedKafka
+from service.kafka.topics import administrator
 from service.sandbox.demo.shop import Shop, open_shop
 from service.sandbox.demo.world import SETTINGS, World, running_processes, start_engine
 from tests.conftest import make_database
@@ -131,18 +131,13 @@ async def test_lag_tools_can_see_how_far_the_lanes_are(shop: Shop, world: World,
     await shop.create("lagging", "payment", 100, "A mug")
     lane = shop.events["lagging"][0]["lane"]
     (row,) = [row for row in answer(paystate("lanes", "--output", "json")) if row["lane"] == lane]
-    admin = AIOKafkaAdminClient(bootstrap_servers=world.config.settings.kafka_bootstrap)
-    await admin.start()
-    try:
-        async with asyncio.timeout(10):
-            partition = TopicPartition(Topic.ORDERS, lane)
-            while True:
-                offsets = await admin.list_consumer_group_offsets(world.config.settings.group_id)
-                if partition in offsets and offsets[partition].offset >= row["offsets"][0]:
-                    break
-                await asyncio.sleep(0.2)
-    finally:
-        await admin.close()
+    async with administrator(world.config.settings.kafka_bootstrap) as admin, asyncio.timeout(10):
+        partition = TopicPartition(Topic.ORDERS, lane)
+        while True:
+            offsets = await admin.list_consumer_group_offsets(world.config.settings.group_id)
+            if partition in offsets and offsets[partition].offset >= row["offsets"][0]:
+                break
+            await asyncio.sleep(0.2)
 
 
 def test_logs_stay_short(impatient_world: World, tmp_path: Path) -> None:
