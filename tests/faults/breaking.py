@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from service.dev.child import ServerFailedError
 from tests.faults.load import Load
@@ -69,6 +70,28 @@ class Breaking:
         self.published_again()
         return recovered_at - since
 
+    def overtaken_s(
+        self, victim: Engine, go: Callable[[], object], come_back: Callable[[], object], longest_s: float
+    ) -> float:
+        """How long until another has the lanes of a victim that is gone past its lease.
+
+        It comes back at most `longest_s` after that, and what it was about to do is too late: each of its lanes has
+        to say that it is fenced.
+        """
+        self.some_time()
+        fenced = len(victim.said("lane_fenced"))
+        before = self.lanes_of(victim)
+        go()
+        since = time.monotonic()
+        self.go_on()
+        try:
+            recovery_s = self.recovery_s(before, since)
+            self.some_time(0.5, longest_s)
+        finally:
+            come_back()
+        victim.must_say("lane_fenced", fenced + len(before), RECOVERY_S)
+        return recovery_s
+
     def published_again(self) -> None:
         """Waits until consumers see something new: the next fault is to find the relay at work, too."""
         seen = len(self.load.seen)
@@ -103,20 +126,10 @@ def engine_frozen(breaking: Breaking) -> list[float]:
     recoveries = []
     for number in breaking.rounds():
         breaking.settled(*engines)
-        breaking.some_time()
         victim = engines[number % 2]
-        fenced = len(victim.said("lane_fenced"))
-        before = breaking.lanes_of(victim)
-        victim.signal(signal.SIGSTOP)
-        since = time.monotonic()
-        breaking.go_on()
-        try:
-            recoveries.append(breaking.recovery_s(before, since))
-            # Past the transactions' timeout now and then, too: then the broker has ended them by itself.
-            breaking.some_time(0.5, 6.0)
-        finally:
-            victim.signal(signal.SIGCONT)
-        victim.must_say("lane_fenced", fenced + len(before), RECOVERY_S)
+        go, come_back = partial(victim.signal, signal.SIGSTOP), partial(victim.signal, signal.SIGCONT)
+        # Past the transactions' timeout now and then, too: then the broker has ended them by itself.
+        recoveries.append(breaking.overtaken_s(victim, go, come_back, 6.0))
     breaking.settled(*engines)
     return recoveries
 

@@ -4,10 +4,8 @@ A `…_cut_off` of a server cuts in two ways in turn: the line falls silent, and
 it is reset, and refuses. Recovery is counted from the moment at which it heals.
 """
 
-import time
-
 from service.sandbox.identity import PROFILE_FILE
-from tests.faults.breaking import RECOVERY_S, Breaking, Outage, go_through
+from tests.faults.breaking import Breaking, Outage, go_through
 from tests.faults.line import Line
 from tests.faults.world import World
 
@@ -28,9 +26,7 @@ def _cut_off(breaking: Breaking, cuts: list[Outage]) -> list[float]:
 
 def _postgres_line(world: World) -> Line:
     line = world.lay_line(world.postgres.port)
-    world.engine_environment["PAYSTATE_POSTGRES_DSN"] = world.postgres.dsn.replace(
-        f":{world.postgres.port}/", f":{line.port}/"
-    )
+    world.engine_environment["PAYSTATE_POSTGRES_DSN"] = line.over(world.postgres.dsn)
     return line
 
 
@@ -43,16 +39,15 @@ def broker_cut_off(breaking: Breaking) -> list[float]:
     """Engines do not reach the broker, which everybody else reaches."""
     world = breaking.world
     line = world.lay_line(world.broker.port, names_itself=True)
-    world.engine_environment["PAYSTATE_KAFKA_BOOTSTRAP"] = f"127.0.0.1:{line.port}"
+    world.engine_environment["PAYSTATE_KAFKA_BOOTSTRAP"] = line.over(world.broker.bootstrap)
     return _cut_off(breaking, _cuts(line, "kafka_unavailable", "relay_waits", "lane_waits"))
 
 
 def _wallet_line(world: World) -> Line:
     line = world.lay_line(int(world.wallet_url.rpartition(":")[2]))
     profiles = world.folder / "engines.toml"
-    profiles.write_text(
-        (world.folder / PROFILE_FILE).read_text().replace(world.wallet_url, f"http://127.0.0.1:{line.port}")
-    )
+    theirs = (world.folder / PROFILE_FILE).read_text()
+    profiles.write_text(theirs.replace(world.wallet_url, line.over(world.wallet_url)))
     world.engine_environment["PAYSTATE_CONFIG"] = str(profiles)
     return line
 
@@ -83,18 +78,7 @@ def engine_cut_off(breaking: Breaking) -> list[float]:
     recoveries = []
     for _ in breaking.rounds():
         breaking.settled(*engines)
-        breaking.some_time()
-        fenced = len(alone.said("lane_fenced"))
-        before = breaking.lanes_of(alone)
-        line.fall_silent()
-        since = time.monotonic()
-        breaking.go_on()
-        try:
-            recoveries.append(breaking.recovery_s(before, since))
-            # Past the limit of a statement now and then, too: then it has given up before the line heals.
-            breaking.some_time(0.5, CUT_S)
-        finally:
-            line.heal()
-        alone.must_say("lane_fenced", fenced + len(before), RECOVERY_S)
+        # Past the limit of a statement now and then, too: then it has given up before the line heals.
+        recoveries.append(breaking.overtaken_s(alone, line.fall_silent, line.heal, CUT_S))
     breaking.settled(*engines)
     return recoveries

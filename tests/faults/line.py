@@ -59,6 +59,10 @@ class Line(threading.Thread):
         self._writers: set[asyncio.StreamWriter] = set()
         self._ready = threading.Event()
 
+    def over(self, address: str) -> str:
+        """The server's address (a URL, a DSN or host:port) with this line's port in the place of its own."""
+        return address.replace(f":{self._server_port}", f":{self.port}")
+
     def lay(self) -> Self:
         """Starts it; returns when it takes connections."""
         self.start()

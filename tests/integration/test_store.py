@@ -267,10 +267,8 @@ async def test_leases_are_dealt_out_by_silence_and_by_name(database: Database) -
 
 
 async def test_a_heartbeat_on_a_line_that_falls_silent_fails_within_its_patience(database: Database) -> None:
-    address = urlsplit(database.dsn)
-    line = Line(address.port or 0).lay()
-    over_it = database.dsn.replace(f":{address.port}/", f":{line.port}/")
-    leases = Database(over_it, "paystate_service", patience_s=0.5)
+    line = Line(urlsplit(database.dsn).port or 0).lay()
+    leases = Database(line.over(database.dsn), "paystate_service", patience_s=0.5)
     try:
         assert await lanes.heartbeat(leases, WORKER, 3, []) == {}
         line.fall_silent()
