@@ -136,20 +136,8 @@ def _percentile_99(recoveries: list[float]) -> float:
 def table(results: list[Result]) -> Table:
     """For people."""
     shown = Table(box=None, pad_edge=False, width=118)
-    for name in (
-        "broker",
-        "fault",
-        "times",
-        "orders",
-        "events",
-        "lost",
-        "doubled",
-        "median",
-        "p99",
-        "worst",
-        "took",
-        "",
-    ):
+    counts = ("times", "orders", "events", "lost", "doubled", "median", "p99", "worst", "took")
+    for name in ("broker", "fault", *counts, ""):
         shown.add_column(name, justify="left" if name in {"broker", "fault", ""} else "right")
     for result in results:
         verdict, recoveries = result.verdict, result.recoveries
