@@ -29,7 +29,7 @@ from statemachine.operations import (
     TOTALS,
     begin_release,
 )
-from statemachine.order import BY_CANCEL, BY_TIMER, Completion, Operation, Order, copy_of
+from statemachine.order import BY_CANCEL, BY_TIMER, Completion, Doubt, Operation, Order, copy_of
 from statemachine.requests import order_from
 from statemachine.seen import CALLBACK, COMPLETION, EVENT, REFUND, is_seen, remember
 from statemachine.settle import WAITS_IN
@@ -219,6 +219,9 @@ def _ask_again(order: Order, now: datetime, policy: Policy) -> None:
             warned_s = order.authorization_timeout_s * policy.authorization_warning_share
             order.next_query_at = order.authorization_deadline - timedelta(seconds=warned_s)
         return
+    if order.frozen_minor or order.taken_minor:
+        # Whether there was a doubt is in no event.
+        order.doubt = Doubt(now, now)
     is_out = order.state in UNPAID and order.issued_at is not None
     is_unconfirmed = order.state in ENDED_UNPAID and order.the_close_is_unconfirmed()
     if is_out or is_unconfirmed or order.state in (State.EXPIRING, *RELEASING):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from schemas.money import to_decimal
 from schemas.vocabulary import Disposition, Flag, Kind, OperationKind, OperationState, Outcome, State, Trigger
 from statemachine import outcomes
+from statemachine.doubts import resolve
 from statemachine.inputs import EvidenceSource, Trade, WalletEvidence
 from statemachine.naming import named_by
 from statemachine.operations import (
@@ -41,8 +42,10 @@ def take_evidence(turn: Turn, said: WalletEvidence) -> None:
         return
     order.wallet_trade_no = order.wallet_trade_no or said.trade_no
     order.wallet_auth_no = order.wallet_auth_no or said.auth_no
+    resolve(order, said)
     # Before anything is merged: afterwards the totals are the larger ones.
-    turn.query = _may_be_old(order, said)
+    if _may_be_old(order, said):
+        turn.doubt()
     if totals.frozen > order.frozen_minor:
         _frozen(turn, totals.frozen)
     outcomes.take_success(turn, said)

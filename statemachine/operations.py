@@ -117,7 +117,8 @@ def succeed(turn: "Turn", reason: str = "") -> Operation:
         setattr(order, accounted, before + ended.amount_minor)
         setattr(order, total, max(known, before + ended.amount_minor))
         # The total had grown beside the operation, perhaps by it and perhaps not: only the wallet can say.
-        turn.query = turn.query or known > before
+        if known > before:
+            turn.doubt()
     if order.held_minor == 0:
         turn.unflag(Flag.RELEASE_REJECTED)
     return ended

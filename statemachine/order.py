@@ -41,6 +41,18 @@ class Completion:
     final: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """That the wallet may know of more than we do, since when, and how far the questions about it are.
+
+    `ask_at` is when it is asked again, unless something is under way then, after so many `questions` before.
+    """
+
+    since: datetime
+    ask_at: datetime
+    questions: int = 0
+
+
 @dataclass(slots=True)
 class Order:
     """One order. The first block never changes once the order exists; amounts are in minor units."""
@@ -90,6 +102,7 @@ class Order:
     authorization_deadline: datetime | None = None
     next_query_at: datetime | None = None
     queries: int = 0
+    doubt: Doubt | None = None
     # Ids of inputs already taken (see decide): the same id again is a duplicate.
     seen: tuple[str, ...] = ()
 

@@ -40,7 +40,8 @@ def take_success(turn: Turn, said: WalletEvidence) -> None:
 
 def _doubt_a_rejection(turn: Turn) -> None:
     """A success of what is not live counts nothing, but may contradict a rejection: ask for the totals."""
-    turn.query = turn.query or not turn.order.flags.isdisjoint(REJECTED_FLAG.values())
+    if not turn.order.flags.isdisjoint(REJECTED_FLAG.values()):
+        turn.doubt()
 
 
 def take_other_outcome(turn: Turn, said: WalletEvidence) -> None:
@@ -94,7 +95,8 @@ def take_trade(turn: Turn, said: WalletEvidence) -> None:
         turn.query = turn.query or order.state in (State.PAYING, State.EXPIRING)
     elif trade in (Trade.PAID, Trade.FROZEN):
         # A status without an amount is not booked; a question brings the amounts.
-        turn.query = turn.query or said.source is not EvidenceSource.QUERY
+        if said.source is not EvidenceSource.QUERY:
+            turn.doubt()
     else:
         _close_again(turn, said)
 

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from schemas.vocabulary import Disposition, Flag, State, Trigger
+from statemachine.doubts import ask_in_doubt
 from statemachine.inputs import TimerFired
 from statemachine.lifecycle import ENDED_UNPAID, HOLDING, RELEASING
 from statemachine.operations import query_wait_s
@@ -24,7 +25,10 @@ def wake_at(order: Order) -> datetime | None:
     if state is State.CAPTURING:
         is_flagged = Flag.CAPTURE_PAST_AUTHORIZATION in order.flags
         return None if is_flagged else order.authorization_deadline
-    return order.next_query_at if asks_later(order) else None
+    if order.operation is not None:
+        return None
+    planned = order.next_query_at if asks_later(order) else None
+    return _earliest(planned, None if order.doubt is None else order.doubt.ask_at)
 
 
 def asks_later(order: Order) -> bool:
@@ -65,11 +69,20 @@ def take_timer(turn: Turn, _: TimerFired) -> None:
             flag=Flag.CAPTURE_PAST_AUTHORIZATION,
         )
     else:
-        _ask(turn)
+        _ask_what_is_due(turn)
 
 
 def _is_due(turn: Turn, moment: datetime | None) -> bool:
     return moment is not None and moment <= turn.now
+
+
+def _ask_what_is_due(turn: Turn) -> None:
+    order = turn.order
+    in_doubt = order.doubt is not None and _is_due(turn, order.doubt.ask_at)
+    if order.state is State.PAYING or (asks_later(order) and _is_due(turn, order.next_query_at)):
+        _ask(turn)
+    if in_doubt and order.doubt is not None:
+        ask_in_doubt(turn)
 
 
 def _ask(turn: Turn) -> None:

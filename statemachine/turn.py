@@ -1,13 +1,13 @@
 """One decision in the making: the order's copy, and what has been journaled, begun and ended so far."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from schemas.vocabulary import Disposition, Flag, State, Trigger
 from statemachine import operations
 from statemachine.decision import Entry, Policy
 from statemachine.lifecycle import fire, may_fire
-from statemachine.order import Operation, Order
+from statemachine.order import Doubt, Operation, Order
 
 # Entering one of these ends the questions that an earlier state had planned.
 _ASKS_ANEW = frozenset(
@@ -118,6 +118,11 @@ class Turn:
         """Takes it out again, when the matter has settled itself."""
         if not self.order.flags.isdisjoint(flags):
             self.order.flags = self.order.flags.difference(flags)
+
+    def doubt(self) -> None:
+        """The wallet may know of more than we do: it is asked now, and again until it has answered."""
+        self.query = True
+        self.order.doubt = Doubt(self.now, self.now + timedelta(seconds=self.policy.first_query_s))
 
     def show_in_last_entry(self, operation: Operation) -> None:
         """Names an operation that the last entry's event began, unless it shows another that ended."""

@@ -9,7 +9,7 @@ import orjson
 
 from schemas.vocabulary import Flag, Kind, LatePayment, OperationKind, OperationState, State
 from statemachine.check import check
-from statemachine.order import Completion, Operation, Order
+from statemachine.order import Completion, Doubt, Operation, Order
 
 _LOAD = """
     select order_id, kind, profile, currency, amount_minor, state, version, frozen_minor, taken_minor,
@@ -29,7 +29,7 @@ def _time(text: str | None) -> datetime | None:
 
 def detail(order: Order) -> str:
     """What no query or CHECK needs in a column of its own, as JSON."""
-    operation = order.operation
+    operation, doubt = order.operation, order.doubt
     return orjson.dumps(
         {
             "subject": order.subject,
@@ -62,6 +62,7 @@ def detail(order: Order) -> str:
             "authorization_deadline": order.authorization_deadline,
             "next_query_at": order.next_query_at,
             "queries": order.queries,
+            "doubt": None if doubt is None else [doubt.since, doubt.ask_at, doubt.questions],
             "seen": order.seen,
         }
     ).decode()
@@ -72,6 +73,13 @@ def _operation(values: list[Any] | None) -> Operation | None:
         return None
     identity, kind, amount_minor, state, attempts, complete, reason = values
     return Operation(identity, OperationKind(kind), amount_minor, OperationState(state), attempts, complete, reason)
+
+
+def _doubt(values: list[Any] | None) -> Doubt | None:
+    if values is None:
+        return None
+    since, ask_at, questions = values
+    return Doubt(datetime.fromisoformat(since), datetime.fromisoformat(ask_at), questions)
 
 
 def from_row(row: asyncpg.Record) -> Order:
@@ -114,6 +122,7 @@ def from_row(row: asyncpg.Record) -> Order:
         authorization_deadline=_time(rest["authorization_deadline"]),
         next_query_at=_time(rest["next_query_at"]),
         queries=rest["queries"],
+        doubt=_doubt(rest.get("doubt")),
         seen=tuple(rest["seen"]),
     )
     check(order)

@@ -69,7 +69,7 @@ def _essence(order: Order) -> dict[str, Any]:
     live = order.operation
     return {
         "terms": replace(
-            order, operation=None, queries=0, next_query_at=None, seen=(), captured_by_us_minor=0,
+            order, operation=None, queries=0, next_query_at=None, doubt=None, seen=(), captured_by_us_minor=0,
             released_by_us_minor=0, refunded_by_us_minor=0,
         ),
         "seen": frozenset(order.seen),

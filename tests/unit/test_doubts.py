@@ -1,0 +1,116 @@
+"""The wallet may know of more than we do: it is asked until it has answered, whatever is lost on the way."""
+
+from dataclasses import replace
+
+from schemas.vocabulary import Disposition, Flag, Outcome, State, Trigger
+from service.store.orders import detail as stored_detail
+from service.store.orders import from_row
+from statemachine.decision import Policy
+from statemachine.inputs import Trade
+from statemachine.order import Order
+from statemachine.timers import wake_at
+from tests.unit import builders as b
+from tests.unit.builders import after, callback, decide, queried, sent
+
+
+def doubted() -> Order:
+    """Refunded in part by us; then a callback tells of another total, and does not say what it counts."""
+    ours = after(b.refunding(100, 30), *sent("B1", b.replied("B1", Outcome.SUCCEEDED)))
+    assert wake_at(ours) is None
+    decision = decide(ours, callback(total_refunded_minor=20))
+    assert decision.query
+    return decision.order
+
+
+def test_a_doubt_about_an_order_that_rests_is_asked_about_until_it_is_answered() -> None:
+    order, waits, now = doubted(), [], b.NOW
+    for _ in range(4):
+        wake = wake_at(order)
+        assert wake is not None
+        waits.append((wake - now).total_seconds())
+        decision = decide(order, b.timer(), now=wake)
+        assert decision.query
+        assert not decision.entries
+        order, now = decision.order, wake
+    assert waits == [20, 40, 80, 160]
+    answered = after(order, queried(Trade.PAID, total_taken_minor=100, total_refunded_minor=50), now=now)
+    assert (answered.state, answered.refunded_minor) == (State.PARTIALLY_REFUNDED, 50)
+    assert wake_at(answered) is None
+
+
+def test_an_answer_that_tells_nothing_new_ends_it_too() -> None:
+    answered = decide(doubted(), queried(Trade.PAID, total_taken_minor=100, total_refunded_minor=30))
+    assert not answered.entries
+    assert wake_at(answered.order) is None
+
+
+def test_an_answer_to_an_earlier_question_does_not_end_it() -> None:
+    order = doubted()
+    earlier = queried(Trade.PAID, total_taken_minor=100, total_refunded_minor=30)
+    assert after(order, earlier, now=b.later(-1)).doubt == order.doubt
+
+
+def test_only_an_answer_about_the_order_ends_it() -> None:
+    order = doubted()
+    assert after(order, callback(total_refunded_minor=30)).doubt is not None
+    about_a_request = queried(request_no="o1__B1", outcome=Outcome.SUCCEEDED)
+    assert after(order, about_a_request).doubt == order.doubt
+
+
+def test_nobody_is_asked_for_ever() -> None:
+    order, policy = doubted(), Policy(close_sweeps=2)
+    for _ in range(2):
+        wake = wake_at(order)
+        assert wake is not None
+        order = after(order, b.timer(), now=wake, policy=policy)
+        assert Flag.NEEDS_REVIEW not in order.flags
+    wake = wake_at(order)
+    assert wake is not None
+    decision = decide(order, b.timer(), now=wake, policy=policy)
+    (entry,) = decision.entries
+    assert (entry.trigger, entry.disposition) == (Trigger.OPERATION_UNKNOWN, Disposition.FLAGGED)
+    assert Flag.NEEDS_REVIEW in entry.flags
+    assert not decision.query
+    assert wake_at(decision.order) is None
+
+
+def test_an_order_that_is_flagged_already_is_not_flagged_again() -> None:
+    order = replace(doubted(), flags=frozenset({Flag.NEEDS_REVIEW}))
+    wake = wake_at(order)
+    assert wake is not None
+    decision = decide(order, b.timer(), now=wake, policy=Policy(close_sweeps=0))
+    assert not decision.entries
+    assert decision.order.doubt is None
+
+
+def test_a_doubt_waits_while_something_is_under_way_and_is_not_forgotten() -> None:
+    ours = after(b.capturing(100, 30, final=False), *sent("C1", b.replied("C1", Outcome.SUCCEEDED)))
+    order = after(ours, callback(total_taken_minor=20))
+    assert order.doubt is not None
+    # While more may be captured, the authorization's own times matter.
+    assert wake_at(order) == ours.next_query_at
+    capturing = after(order, b.completed(70))
+    assert wake_at(capturing) == capturing.authorization_deadline
+    captured = after(capturing, *sent("C2", b.replied("C2", Outcome.SUCCEEDED)))
+    assert captured.state is State.CAPTURED
+    assert wake_at(captured) == order.doubt.ask_at
+
+
+def test_a_doubt_beside_a_planned_question_is_asked_about_with_it() -> None:
+    rejected = after(b.voiding(), *sent("R1", b.replied("R1", Outcome.REJECTED)))
+    order = after(rejected, callback(request_no="o1__R1", outcome=Outcome.SUCCEEDED))
+    assert order.doubt is not None
+    assert wake_at(order) == order.doubt.ask_at == order.next_query_at
+    asked = decide(order, b.timer(), now=order.doubt.ask_at)
+    assert asked.query
+    assert asked.order.queries == 1
+    assert asked.order.doubt is not None
+    assert asked.order.doubt.questions == 1
+
+
+def test_a_doubt_is_stored_with_its_order() -> None:
+    order = doubted()
+    columns = ("order_id", "kind", "profile", "currency", "amount_minor", "state", "version", "flags")
+    facts = ("frozen_minor", "taken_minor", "released_minor", "refunded_minor")
+    row = {name: getattr(order, name) for name in (*columns, *facts)}
+    assert from_row(row | {"detail": stored_detail(order)}) == order  # type: ignore[arg-type]
