@@ -124,6 +124,10 @@ class Broker(Server):
             self._settled(log)
         return len(log.entries) - 1
 
+    def leave_gap(self, topic: str, partition: int) -> None:
+        """An offset at which nobody finds a record."""
+        self.logs[topic, partition].entries.append(Entry(None, None))
+
     def initialize(self, transactional_id: str) -> int | None:
         """InitProducerId: the new epoch, which fences all earlier ones; None while it has to be tried again."""
         known = self._coordinated.setdefault(transactional_id, Coordinated())

@@ -3,21 +3,22 @@
 The judge sees what no part of the service sees: the tables, the topics and the wallet's own ledger at once.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 
-from schemas.vocabulary import Flag, Kind, State, Topic
+from schemas.vocabulary import Flag, State, Topic
 from service.kafka.partition import lane_of
 from service.store.lanes import COUNTERS
 from service.store.orders import from_row
 from statemachine.operations import SEEN_IN_TOTALS
 from statemachine.order import Order
 from statemachine.timers import wake_at
-from tests.simulation.accounts import DONE, REFUSED, TAKEN_BY, Account
+from tests.simulation.accounts import DONE, REFUSED, TAKEN_BY
 from tests.simulation.broker import Log
+from tests.simulation.plan import TROUBLED_S
 from tests.simulation.promises import must
 from tests.simulation.tables import LIVE, Row, Tables
 from tests.simulation.wallet import Wallet
@@ -36,8 +37,10 @@ class Judge:
         self.wishes = wishes
         self.seen = seen
         self.orders: dict[tuple[int, str], Order] = {}
-        # Orders that were paid when they had ended, also when a person has cleared the flag since.
-        self.late: set[str] = set()
+        # By order: the flags that a person has cleared, and so has seen.
+        self.cleared: defaultdict[str, set[str]] = defaultdict(set)
+        # By order: how often the lifecycle asked for a question when everything had healed.
+        self.to_be_asked: Counter[str] = Counter()
         self._rows: dict[tuple[int, str], Row] = {}
         # Each order's last entry, and each lane's entries that have been looked at.
         self.last: dict[tuple[int, str], dict[str, Any]] = {}
@@ -98,6 +101,8 @@ class Judge:
         self.seen["entry", str(previous), trigger, disposition] += 1
         if disposition == "applied":
             self.seen["move", str(previous), trigger, event["state"]] += 1
+        if trigger == "operator_resolved" and before is not None:
+            self.cleared[row["order_id"]].update(set(before["flags"]).difference(event["flags"]))
         for flag in event["flags"]:
             self.seen["flag", flag] += 1
         if trigger == "issue" and event["state"] == "paying":
@@ -149,9 +154,18 @@ class Judge:
         ]
         expected = [] if order.operation is None else [order.operation.id]
         must(live == expected, "rule 5: the live operation is the order's", live, order)
+        before = self.orders.get(key)
         self.orders[key] = order
-        if Flag.LATE_PAYMENT in order.flags:
-            self.late.add(order.order_id)
+        if before is not None and _questions(order) > _questions(before) and self._has_healed():
+            self.to_be_asked[order.order_id] += 1
+
+    def flags_of(self, order: Order) -> set[str]:
+        """Those that are up, and those that a person has taken down."""
+        return self.cleared[order.order_id].union(order.flags)
+
+    def _has_healed(self) -> bool:
+        """Since so long that nobody dies any more of what befell them before."""
+        return self.wallet.loop.time() > TROUBLED_S + 1
 
     def _timer(self, key: tuple[int, str], order: Order) -> None:
         wake, due = wake_at(order), self.tables.timers.get(key)
@@ -252,36 +266,6 @@ class Judge:
             names["ce_id"].decode() == orjson.loads(record.value)["event_id"], "the headers are the event's", names
         )
 
-    # ------------------------------------------------------------------------------------------------- a call
 
-    def called(self, call: dict[str, Any]) -> None:
-        """A call that moves money, as it arrives at the wallet: it was stored before it was made."""
-        number = call["request_no"]
-        rows = [row for (_, each), row in self.tables.operations.items() if each == number]
-        must(len(rows) == 1, "P3: what is asked of the wallet is stored first", call)
-        (row,) = rows
-        self.seen["call", call["call"]] += 1
-        must(row["attempts"] > 0, "P3: an attempt is stored before it is made", call, row)
-        must(row["amount_minor"] == call["amount_minor"], "P3: a request number keeps its amount", call, row)
-        must(row["kind"] == call["call"], "P3: a request number keeps its kind", call, row)
-        account = self.accounts.get(call["order_id"])
-        request = None if account is None else account.requests.get(number)
-        asked_for = None if request is None else (request.kind, request.amount_minor, request.complete)
-        now = call["call"], call["amount_minor"], call["complete"]
-        must(asked_for in (None, now), "P3: a request number is used for one thing", call, request)
-        if account is not None and call["call"] in ("capture", "refund"):
-            self._wished(account, call)
-
-    def _wished(self, account: Account, call: dict[str, Any]) -> None:
-        """No more is taken than services cost, and no more goes back than was asked for."""
-        asked_for = {
-            number: request.amount_minor
-            for number, request in account.requests.items()
-            if request.kind == call["call"] and request.status != REFUSED
-        }
-        asked_for[call["request_no"]] = call["amount_minor"]
-        most = self.wishes.most(account.order_id, call["call"])
-        if call["call"] == "refund" and account.kind is Kind.PAYMENT and account.order_id in self.late:
-            # It came too late, and goes back whole.
-            return
-        must(sum(asked_for.values()) <= most, "P3: nobody is asked for more than is due", call, asked_for, most)
+def _questions(order: Order) -> int:
+    return order.queries + (0 if order.doubt is None else order.doubt.questions)

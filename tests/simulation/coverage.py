@@ -31,7 +31,7 @@ def required() -> set[tuple[str, ...]]:
     """Everything that must be seen, as `World.seen` and `Faults.fired` name it."""
     names: set[tuple[str, ...]] = {("fault", kind) for kind in MOST}
     names |= {("end", state) for state in RESTING}
-    names |= {("counter", name) for name in COUNTERS if name != "skipped"}
+    names |= {("counter", name) for name in COUNTERS}
     names |= {("flag", flag) for flag in Flag}
     names |= {("call", kind) for kind in OperationKind}
     names |= {("operation", kind, state) for kind in OperationKind for state in OperationState}

@@ -68,6 +68,8 @@ MOST: dict[str, float] = {
     "wallet_outage": 2,
     # A person: how often what could be said is said.
     "person_speaks": 1,
+    # Offsets without a record, as transactions of upstream and compaction leave them.
+    "input_gap": 0.3,
 }
 # They come at moments, not with requests.
 AT_MOMENTS = frozenset({"handover", "postgres_outage", "postgres_clock_jump", "kafka_outage", "wallet_outage"})
@@ -81,7 +83,7 @@ THEMES = (
     ("answer_pending", "wallet_refuses", "wallet_refunds", "callback_lost", "wallet_outage"),
     ("call_refused", "call_answer_lost", "call_orphaned", "callback_lost", "crash"),
     ("input_duplicated", "input_delayed", "input_misrouted", "crash"),
-    ("wallet_clock_behind", "callback_delayed", "wallet_outage"),
+    ("wallet_clock_behind", "callback_delayed", "wallet_outage", "wallet_refunds"),
 )
 
 

@@ -1,14 +1,16 @@
 """The network to the simulated wallet, as the carrier's HTTP client sees it."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx2
 
+from tests.simulation.calls import Caller
 from tests.simulation.server import Server, Troubles
 from tests.simulation.wallet import Wallet
-from tests.simulation.wire import call_of, from_wallet
+from tests.simulation.wire import call_of, from_wallet, of_wallet
 
 _AMOUNTS = ("order_amount_minor", "request_amount_minor")
 
@@ -57,8 +59,10 @@ class Gateway(Server):
 class HttpClient:
     """In place of httpx2.AsyncClient, for one process."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, caller: Caller, guard: Callable[[Callable[..., None], Any], None]) -> None:
         self._gateway = gateway
+        self._caller = caller
+        self._guard = guard
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -69,7 +73,11 @@ class HttpClient:
         content: bytes,
         headers: Mapping[str, str],  # noqa: ARG002 - httpx2's own
     ) -> AsyncIterator[Response]:
-        yield await self._gateway.ask(lambda: self._gateway.serve(content), "call")
+        call = call_of(content)
+        self._guard(self._caller.sends, call)
+        response = await self._gateway.ask(lambda: self._gateway.serve(content), "call")
+        self._caller.hears(call, of_wallet(response.body))
+        yield response
 
     async def aclose(self) -> None:
         """There is nothing to close."""

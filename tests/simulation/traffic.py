@@ -148,5 +148,7 @@ class Traffic:
         if self.faults.happens("input_misrouted"):
             lane = (lane + 1) % self.broker.lanes
         self.sent.append(sent)
+        if self.faults.happens("input_gap"):
+            self.broker.leave_gap(sent.topic, lane)
         offset = self.broker.append(sent.topic, lane, [(sent.order_id.encode(), sent.value, ())])
         self.tell(f"{sent.topic}[{lane}]@{offset}: {(sent.value or b'')[:400]!r}")

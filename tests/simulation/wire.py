@@ -43,6 +43,11 @@ def from_wallet(said: dict[str, Any]) -> bytes:
     return sealed(said, _THEIRS)
 
 
+def of_wallet(body: bytes) -> dict[str, Any] | None:
+    """What the wallet says in an answer, if it is the wallet's."""
+    return opened(body, _THEIRS)
+
+
 def call_of(body: bytes) -> dict[str, Any]:
     """A call of ours, as the wallet reads it."""
     call = opened(body, _OURS)

@@ -26,6 +26,7 @@ from service.lanes.intake import Intake
 from service.lanes.ports import Ports
 from tests.simulation.authors import Act
 from tests.simulation.broker import Broker, Log
+from tests.simulation.calls import Caller, Calls
 from tests.simulation.checks import Judge
 from tests.simulation.clients import SimulatedBroker
 from tests.simulation.faults import Faults
@@ -73,11 +74,12 @@ class World:
         tempers = {order.order_id: order.temper for order in self.plan.orders}
         self.wallet = Wallet(self.loop, self.faults, tempers, self._call_back, self._called)
         self.judge = Judge(tables, self.wallet, Wishes(self.plan.orders), self.seen)
+        self.calls = Calls(self.judge)
         self.postgres = Postgres(tables, self.troubles, self._committed)
         self.broker = Broker(self.plan.lanes, self.troubles, self._settled)
         self.gateway = Gateway(self.wallet, self.troubles)
         self.traffic = Traffic(self.broker, self.faults, self.tell)
-        self.rest = Rest(self.judge, self.gateway, self.traffic, self.broker)
+        self.rest = Rest(self.judge, self.gateway, self.traffic, self.broker, self.postgres)
         self.judge.on_state = self._came_to
         self.judge.committed = lambda lane: self.broker.committed(Topic.STATE_EVENTS, lane)
         self.broken: Exception | None = None
@@ -128,6 +130,7 @@ class World:
             await asyncio.sleep(min(LOOK_EVERY_S, moment_s - self.loop.time()))
 
     def _is_at_rest(self) -> bool:
+        self._guard(self.rest.look)
         return self.traffic.under_way == 0 and not self.rest.unrest()
 
     def _heal(self) -> None:
@@ -164,13 +167,14 @@ class World:
         self._everyone.append(process)
         broker = SimulatedBroker(self.broker)
         forwarder = Forwarder(broker, self.plan.lanes)
+        client = HttpClient(self.gateway, Caller(process.name, self.calls), self._guard)
         ports = Ports(
             database=SimulatedDatabase(self.postgres),
             broker=broker,
             intake=Intake(broker, "paystate", self.plan.lanes),
             inbox=Inbox(self._adapters),
             adapters=self._adapters,
-            carrier=Carrier(HttpClient(self.gateway), asyncio.Semaphore(CALLS_AT_ONCE)),
+            carrier=Carrier(client, asyncio.Semaphore(CALLS_AT_ONCE)),
             forward=forwarder.forward,
             ids=self._ids,
             policy=POLICY,
@@ -255,7 +259,7 @@ class World:
 
     def _called(self, call: dict[str, Any]) -> None:
         self.tell(f"the wallet is called: {call}")
-        self._guard(self.judge.called, call)
+        self._guard(self.calls.arrives, call)
 
     def _alarm(self, event: str, told: dict[str, Any]) -> None:
         if self.tells:

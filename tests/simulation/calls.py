@@ -1,0 +1,99 @@
+"""What must hold of every call to the wallet, as it leaves a process and as it arrives."""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from schemas.vocabulary import Flag, Kind
+from service.kafka.partition import lane_of
+from tests.simulation.accounts import REFUSED, Account
+from tests.simulation.checks import Judge
+from tests.simulation.promises import must
+from tests.simulation.wire import CLOSE, RELEASE
+
+
+class Calls:
+    """Looks at each. `sent` are the request numbers under which anybody has sent something."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self.sent: set[str] = set()
+
+    def owns(self, name: str, order_id: str) -> bool:
+        """Whether the process still has the order's lane: one that was stopped goes on with what it had begun."""
+        lanes = self._judge.tables.lanes
+        return lanes[lane_of(order_id, len(lanes))].owner == name
+
+    def arrives(self, call: dict[str, Any]) -> None:
+        """A call that moves money: it was stored before it was made."""
+        number = call["request_no"]
+        rows = [row for (_, each), row in self._judge.tables.operations.items() if each == number]
+        must(len(rows) == 1, "P3: what is asked of the wallet is stored first", call)
+        (row,) = rows
+        self._judge.seen["call", call["call"]] += 1
+        must(row["attempts"] > 0, "P3: an attempt is stored before it is made", call, row)
+        must(row["amount_minor"] == call["amount_minor"], "P3: a request number keeps its amount", call, row)
+        must(row["kind"] == call["call"], "P3: a request number keeps its kind", call, row)
+        account = self._judge.accounts.get(call["order_id"])
+        request = None if account is None else account.requests.get(number)
+        asked_for = None if request is None else (request.kind, request.amount_minor, request.complete)
+        now = call["call"], call["amount_minor"], call["complete"]
+        must(asked_for in (None, now), "P3: a request number is used for one thing", call, request)
+        if account is not None and call["call"] in ("capture", "refund"):
+            self._wished(account, call)
+
+    def _wished(self, account: Account, call: dict[str, Any]) -> None:
+        """No more is taken than services cost, and no more goes back than was asked for."""
+        asked_for = {
+            number: request.amount_minor
+            for number, request in account.requests.items()
+            if request.kind == call["call"] and request.status != REFUSED
+        }
+        asked_for[call["request_no"]] = call["amount_minor"]
+        most = self._judge.wishes.most(account.order_id, call["call"])
+        if call["call"] == "refund" and account.kind is Kind.PAYMENT and self._came_late(account.order_id):
+            # It came too late, and goes back whole.
+            return
+        must(sum(asked_for.values()) <= most, "P3: nobody is asked for more than is due", call, asked_for, most)
+
+    def _came_late(self, order_id: str) -> bool:
+        orders = [order for (_, each), order in self._judge.orders.items() if each == order_id]
+        return any(Flag.LATE_PAYMENT in self._judge.flags_of(order) for order in orders)
+
+
+class Caller:
+    """One process, as it calls: it knows what it has asked and heard, and nothing of what others have."""
+
+    def __init__(self, name: str, calls: Calls) -> None:
+        self._name = name
+        self._calls = calls
+        # By request number or order: what was heard of it since this process sent something under it.
+        self._heard: defaultdict[str, set[str]] = defaultdict(set)
+        # How many questions there were, about each and before each release was last sent.
+        self._questions: Counter[str] = Counter()
+        self._before_last: Counter[str] = Counter()
+
+    def sends(self, call: dict[str, Any]) -> None:
+        """What may have been sent already is looked up first; a release always: wallets release by themselves."""
+        number, kind = call["request_no"], call["call"]
+        if kind == "query":
+            self._questions[number or call["order_id"]] += 1
+            return
+        if number in self._calls.sent and self._calls.owns(self._name, call["order_id"]):
+            enough = {"missing", "open"} if kind == CLOSE else {"missing"}
+            must(
+                not self._heard[number].isdisjoint(enough),
+                "P3: it is sent again only when the wallet says that it never arrived",
+                call,
+            )
+        if kind == RELEASE:
+            questions = self._questions[call["order_id"]]
+            must(questions > self._before_last[number], "a release is asked about first", call)
+            self._before_last[number] = questions
+        self._calls.sent.add(number)
+        self._heard.pop(number, None)
+
+    def hears(self, call: dict[str, Any], said: dict[str, Any] | None) -> None:
+        """An answer, as it arrives."""
+        number = call["request_no"]
+        if call["call"] == "query" and number and said is not None and said.get("request_no") == number:
+            self._heard[number].add(str(said.get("trade")))
