@@ -39,6 +39,8 @@ class Temper:
     slow: frozenset[str] = frozenset()
     refuses: frozenset[str] = frozenset()
     after_capture: tuple[tuple[float, str, float], ...] = ()
+    # Whether questions about the order as a whole get no answer while everything fails.
+    is_silent: bool = False
 
 
 @dataclass(frozen=True)

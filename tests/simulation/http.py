@@ -39,8 +39,11 @@ class Gateway(Server):
     def serve(self, body: bytes) -> Response:
         faults = self.troubles.faults
         call = call_of(body)
+        is_about_the_order = call["call"] == "query" and call["request_no"] is None
+        if is_about_the_order and self.wallet.keeps_silent(call["order_id"]):
+            raise httpx2.ReadTimeout("simulated wallet keeps silent")
         said = self.wallet.answer(call)
-        if faults.are_over and call["call"] == "query" and call["request_no"] is None:
+        if faults.are_over and is_about_the_order:
             self.told.add(call["order_id"])
         if faults.happens("answer_wrong"):
             # Genuine, and about something else.

@@ -44,6 +44,27 @@ def crossing(author: Author) -> OrderPlan:
     return OrderPlan(author.order_id, acts, Buyer(((0.0, "pay"),)), Temper(slow, frozenset(), after))
 
 
+def beside(author: Author) -> OrderPlan:
+    """The wallet gives money back by itself while we do, slowly: only a question tells how much that is in all."""
+    dice = author.dice
+    author.kind, author.amount_minor = Kind.PREAUTH, 1000
+    acts = (
+        author.created(dice.uniform(0, 10)),
+        author.completion(0, 600, State.AUTHORIZED, final=True),
+        author.act(
+            "refund.requested",
+            dice.choice((0, 0.05)),
+            once_in=State.CAPTURED,
+            refund_id="r1",
+            amount_minor=100,
+            currency="CNY",
+        ),
+    )
+    after = ((dice.choice((0.05, 0.5, 3.0)), "refund", dice.choice((0.2, 0.4))),)
+    temper = Temper(frozenset({"refund"}), frozenset(), after, is_silent=dice.random() < 0.5)
+    return OrderPlan(author.order_id, acts, Buyer(((0.0, "pay"),)), temper)
+
+
 def late(author: Author) -> OrderPlan:
     """The wallet will not close it, until we give up; and then the buyer pays."""
     dice = author.dice
@@ -56,4 +77,4 @@ def late(author: Author) -> OrderPlan:
     return OrderPlan(author.order_id, tuple(acts), Buyer(((0.0, "open"), (dice.uniform(20, 58), "pay"))), temper)
 
 
-SCENES = (remainder, remainder, crossing, late)
+SCENES = (remainder, remainder, crossing, late, beside)

@@ -148,6 +148,10 @@ class Wallet:
 
     # ---------------------------------------------------------------------------------------------- our calls
 
+    def keeps_silent(self, order_id: str) -> bool:
+        """Whether it does not say how the order stands."""
+        return self._tempers[order_id].is_silent and not self.faults.are_over
+
     def answer(self, call: dict[str, Any]) -> dict[str, Any]:
         """Carries a call out, or answers a question. What it says is true."""
         order_id, number = call["order_id"], call["request_no"]

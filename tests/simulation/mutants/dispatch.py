@@ -81,4 +81,25 @@ MUTANTS = (
         "            self.adapter, self.order, self.operation, self.dispatcher.clock\n"
         "        )\n        _ = evidence",
     ),
+    Mutant(
+        "sent again unasked",
+        "what may have been sent before is not looked up first",
+        DISPATCHER,
+        "may_have_been_sent = self.operation.attempts > 0",
+        "may_have_been_sent = False",
+    ),
+    Mutant(
+        "sent again unless done",
+        "what the wallet is still working on is sent again",
+        DISPATCHER,
+        "return evidence.trade is Trade.MISSING",
+        "return evidence.outcome is not Outcome.SUCCEEDED",
+    ),
+    Mutant(
+        "release unasked",
+        "what is held is released without asking whether the wallet has done it by itself",
+        DISPATCHER,
+        "            await self._ask(None)\n",
+        "",
+    ),
 )

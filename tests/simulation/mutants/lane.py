@@ -182,4 +182,25 @@ MUTANTS = (
         "if not self._changed.is_set():\n                self._distribute(fetched)",
         "if self._queues:\n                self._distribute(fetched)",
     ),
+    Mutant(
+        "nobody asks",
+        "the questions that the lifecycle asks for are not put",
+        BATCH,
+        "            self.started.queries[after.order_id] = (after, cause.traceparent)",
+        "            pass",
+    ),
+    Mutant(
+        "woken with the last",
+        "a lane's timers wait for the latest of them",
+        WORKER,
+        "min(dues, default=None)",
+        "max(dues, default=None)",
+    ),
+    Mutant(
+        "gaps not counted",
+        "offsets without a record are in no counter",
+        BATCH,
+        "self.rows.counted[SKIPPED] += record.offset - self.rows.next_offsets[index]",
+        "self.rows.counted[SKIPPED] += 0",
+    ),
 )

@@ -12,6 +12,7 @@ REQUESTS = "statemachine.requests"
 COMPLETIONS = "statemachine.completions"
 SETTLE = "statemachine.settle"
 TIMERS = "statemachine.timers"
+DOUBTS = "statemachine.doubts"
 TURN = "statemachine.turn"
 
 MUTANTS = (
@@ -211,5 +212,19 @@ MUTANTS = (
         REPORTS,
         "if resolved.outcome is Outcome.SUCCEEDED:",
         "if resolved.outcome is not None:",
+    ),
+    Mutant(
+        "doubt asked about once",
+        "a doubt whose question got no answer is forgotten",
+        TIMERS,
+        "    if in_doubt and order.doubt is not None:\n        ask_in_doubt(turn)\n",
+        "    if in_doubt:\n        order.doubt = None\n",
+    ),
+    Mutant(
+        "doubt given up in silence",
+        "a wallet that does not answer leaves a doubt, and nobody hears of it",
+        DOUBTS,
+        "        turn.flag(Flag.NEEDS_REVIEW)\n",
+        "",
     ),
 )
