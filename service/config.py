@@ -1,14 +1,21 @@
 """Settings: `PAYSTATE_…` environment variables, and a TOML file with the wallet profiles."""
 
+import difflib
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.wallets.profile import WalletProfile, load_profiles
+
+ENV_PREFIX: Final = "PAYSTATE_"
+# How like a name must be to be taken for another (difflib's ratio).
+LIKENESS: Final = 0.85
+MAX_SHOWN_NAME: Final = 80
 
 
 class ConfigError(Exception):
@@ -18,7 +25,7 @@ class ConfigError(Exception):
 class Settings(BaseSettings):
     """Everything that can be set. An environment variable wins over the file."""
 
-    model_config = SettingsConfigDict(env_prefix="PAYSTATE_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore")
 
     postgres_dsn: str = Field(
         default="postgresql://127.0.0.1:5432/paystate", description="Where Postgres 15 to 18 is."
@@ -90,8 +97,12 @@ def load(path: Path | None) -> Config:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(f"{path} is not TOML: {error}") from None
+        for name in sorted(table.keys() - Settings.model_fields.keys()):
+            meant = _like(name)
+            perhaps = "" if meant is None else f"; is {meant!r} meant?"
+            raise ConfigError(f"{path}: no setting is named {name[:MAX_SHOWN_NAME]!r}{perhaps}")
     try:
         settings = Settings(**table)
     except ValidationError as error:
@@ -103,6 +114,27 @@ def load(path: Path | None) -> Config:
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     return Config(settings, profiles, path)
+
+
+def _like(name: str) -> str | None:
+    """The setting that a name like this one may mean."""
+    meant = difflib.get_close_matches(name.lower(), Settings.model_fields, n=1, cutoff=LIKENESS)
+    return meant[0] if meant else None
+
+
+def mistaken_variables(environment: Iterable[str]) -> dict[str, str]:
+    """Names of variables that set nothing and are like one that would, each with the one that may be meant.
+
+    Only those: what runs this may have variables of its own under the prefix, as Kubernetes has for a service
+    that is called paystate.
+    """
+    mistaken = {}
+    for name in environment:
+        setting = name.lower().removeprefix(ENV_PREFIX.lower())
+        is_ours = name.upper().startswith(ENV_PREFIX)
+        if is_ours and setting not in Settings.model_fields and (meant := _like(setting)) is not None:
+            mistaken[name] = ENV_PREFIX + meant.upper()
+    return mistaken
 
 
 def shown(config: Config) -> dict[str, Any]:

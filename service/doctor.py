@@ -1,5 +1,6 @@
 """`paystate doctor`: what paystate needs, examined one after another, each with what to do about it."""
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from datetime import UTC, datetime
 import httpx2
 
 from service.clock import SystemClock
-from service.config import Config
+from service.config import Config, mistaken_variables
 from service.kafka import clients
 from service.kafka.topics import WrongTopicError, check_counts, partition_counts
 from service.store import connection as store_connection
@@ -47,9 +48,11 @@ async def examine(config: Config, database: Database) -> list[Finding]:
     """Every finding; a part that cannot be reached is a finding too."""
     dsn_advice = "start Postgres (`paystate dev` is one for trying out), or set PAYSTATE_POSTGRES_DSN"
     kafka_advice = "start Kafka (`paystate dev` is one for trying out), or set PAYSTATE_KAFKA_BOOTSTRAP"
+    findings = [_settings(config)]
     try:
-        findings = [await _finding("postgres", lambda: _postgres(database), dsn_advice)]
-        if findings[0].ok:
+        postgres = await _finding("postgres", lambda: _postgres(database), dsn_advice)
+        findings.append(postgres)
+        if postgres.ok:
             findings += [
                 await _finding("clocks", lambda: _clocks(database), dsn_advice),
                 await _finding("schema", lambda: _schema(config, database), dsn_advice),
@@ -73,6 +76,14 @@ async def examine(config: Config, database: Database) -> list[Finding]:
             await _finding(f"wallet {name}", check, "is the gateway's URL right, and reachable from here?")
         )
     return findings
+
+
+def _settings(config: Config) -> Finding:
+    mistaken = mistaken_variables(os.environ)
+    if mistaken:
+        name, meant = min(mistaken.items())
+        return Finding("settings", ok=False, detail=f"{name} sets nothing", advice=f"is {meant} meant?")
+    return Finding("settings", ok=True, detail="the environment" if config.path is None else f"{config.path}")
 
 
 async def _finding(name: str, check: Callable[[], Awaitable[str]], advice: str) -> Finding:

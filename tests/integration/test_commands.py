@@ -117,6 +117,7 @@ def test_lanes_are_listed_with_their_owner_and_lag(world: World, paystate: Payst
 def test_the_doctor_finds_a_running_installation_well(world: World, paystate: Paystate) -> None:
     document = answer(paystate("doctor", "--output", "json"))
     assert {check["name"] for check in document["checks"]} == {
+        "settings",
         "postgres",
         "clocks",
         "schema",
@@ -133,8 +134,9 @@ def test_the_doctor_says_what_to_do(world: World, paystate: Paystate) -> None:
     assert done.returncode == 1
     assert "-> set PAYSTATE_LANES to 4" in done.stdout
     assert "-> start Kafka" in done.stdout
-    done = paystate("doctor", **NOWHERE)
+    done = paystate("doctor", **NOWHERE, PAYSTATE_LEASE_TTL="9")
     assert "-> start Postgres" in done.stdout
+    assert "-> is PAYSTATE_LEASE_TTL_S meant?" in done.stdout
 
 
 def test_the_configuration_is_shown_without_its_secrets(world: World, paystate: Paystate) -> None:
