@@ -32,7 +32,7 @@ from service.kafka.clients import (
     start,
     within,
 )
-from service.kafka.published import OpenTransactionError, end_hanging, last_published
+from service.kafka.published import OpenTransactionError, check_closed, end_hanging, last_published
 from service.lanes.batch import Published, issues_order_string
 from service.lanes.errors import LaneHaltedError
 from service.observability import PUBLISHED
@@ -74,8 +74,8 @@ class Relay:
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
     # The newest sequence number that is known to be committed.
     _committed: int = 0
-    # Whether it has been looked at that what was published last can be read.
-    _is_seen: bool = False
+    # How far it is known that what was published can be read (see `end_hanging`).
+    _seen: int = 0
 
     def offer(self, published: Sequence[Published]) -> None:
         """Takes entries that have just been committed."""
@@ -88,8 +88,12 @@ class Relay:
         self._wake.set()
 
     def published_seq(self) -> int:
-        """How far the lane is published; 0 while that is not known yet."""
-        return max(self.position, 0)
+        """How far the lane is published for good; 0 while that is not known yet.
+
+        What a broker may have left open does not count: should it be aborted, it is published again, from the
+        tail; and where that is gone, from here.
+        """
+        return self._seen
 
     async def flushed(self) -> None:
         """Returns when everything committed so far is published."""
@@ -112,11 +116,11 @@ class Relay:
                 await lane_rows.read(self.database, self.lane, self.epoch)
                 await self._open(producers)
                 try:
-                    await self._find_position()
+                    await check_closed(self.broker, self.lane)
                 except OpenTransactionError as error:
                     log.warning("relay_ends_hanging_transaction", lane=self.lane, error=str(error))
                     await end_hanging(producers, self.lane)
-                    await self._find_position()
+                await self._find_position()
                 await self._publish(producers)
             except (*UNAVAILABLE, *store_connection.UNAVAILABLE) as error:
                 log.warning("relay_waits", lane=self.lane, error=repr(error))
@@ -141,7 +145,7 @@ class Relay:
         position = self.published_low if found is None else found
         self._committed = max(self._committed, await journal.last_seq(self.database, self.lane))
         check_tail(self.lane, position, self._committed)
-        self.position = position
+        self.position = self._seen = position
         self._moved.set()
 
     async def _publish(self, producers: Sequence[AIOKafkaProducer]) -> None:
@@ -160,26 +164,31 @@ class Relay:
                 raise KafkaConnectionError("a broker has closed its connection since the last commit")
             await within(self._transaction(next(turns), entries, strings), 2 * PRODUCE_TIMEOUT_S)
             used = [connection for producer in producers for connection in connections(producer)]
+            self._seen = self.position
             self.position = entries[-1].lane_seq
-            self._is_seen = False
             self._moved.set()
             PUBLISHED.labels(self.lane).inc(len(entries))
 
     async def _sleep(self) -> None:
-        """Until there is something to publish. Looks once, some time after the last, whether it can be read.
-
-        A transaction that a broker has left open (see `end_hanging`) is ended by the same producer's next one;
-        where none follows, whoever reads would wait for ever. Raises OpenTransactionError.
-        """
+        """Until there is something to publish. Looks once, some time after the last, whether it can be read."""
         self._wake.clear()
         if self._backlog:
             return
         try:
-            async with asyncio.timeout(None if self._is_seen else LOOK_AFTER_S):
+            async with asyncio.timeout(None if self._seen == self.position else LOOK_AFTER_S):
                 await self._wake.wait()
         except TimeoutError:
-            await last_published(self.broker, self.lane)
-            self._is_seen = True
+            await self.look()
+
+    async def look(self) -> None:
+        """Looks whether what was published last can be read, while nothing is being published.
+
+        A transaction that a broker has left open (see `end_hanging`) is ended by the same producer's next one;
+        where none follows, whoever reads would wait for ever. Raises OpenTransactionError.
+        """
+        if self._seen < self.position:
+            await check_closed(self.broker, self.lane)
+            self._seen = self.position
 
     async def _next_entries(self) -> list[Published]:
         backlog = self._backlog

@@ -1,6 +1,7 @@
 """The tail of what a lane has published: read, and freed of transactions that hang."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -11,41 +12,47 @@ from service.kafka.clients import PRODUCE_TIMEOUT_S, started, within
 
 # How far back the tail is looked for at first: transaction markers take offsets too.
 TAIL_DEPTH = 64
+# What a lane's transactions write to.
+PUBLISHED_TOPICS: Final = (Topic.STATE_EVENTS, Topic.ORDER_STRINGS)
 
 
 class OpenTransactionError(TimeoutError):
-    """A transaction is open in the partition that a lane publishes to; the message says from where on."""
+    """A transaction is open in a partition that a lane publishes to; the message says from where on."""
+
+
+async def check_closed(broker: Broker, lane: int, topics: Sequence[Topic] = PUBLISHED_TOPICS) -> None:
+    """Raises OpenTransactionError while a transaction is open in the lane's partition of one of these.
+
+    Whoever has taken the lane's producers over has ended all that the broker knows of.
+    """
+    partitions = [TopicPartition(topic, lane) for topic in topics]
+    async with started(broker.consumer(isolation_level="read_uncommitted")) as reader:
+        written = await within(reader.end_offsets(partitions), PRODUCE_TIMEOUT_S)
+    async with started(broker.consumer()) as reader:
+        stable = await within(reader.end_offsets(partitions), PRODUCE_TIMEOUT_S)
+    for partition in partitions:
+        if stable[partition] < written[partition]:
+            raise OpenTransactionError(
+                f"a transaction is open in {partition.topic}[{lane}] from offset {stable[partition]} on"
+            )
 
 
 async def last_published(broker: Broker, lane: int) -> int | None:
     """The `lane_seq` of the last committed state event of a lane; None when the partition holds none.
 
     Raises OpenTransactionError while a transaction is still open there: it might be committed yet, and would
-    then lie behind the tail. Whoever has taken the lane's producers over has ended all that the broker knows of.
+    then lie behind the tail.
     """
-    partition = TopicPartition(Topic.STATE_EVENTS, lane)
-    async with started(broker.consumer(isolation_level="read_uncommitted")) as reader:
-        written = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-    begin, end = await _committed_range(broker, partition)
-    if end < written:
-        raise OpenTransactionError(f"a transaction is open in {Topic.STATE_EVENTS}[{lane}] from offset {end} on")
-    return await _last_in(broker, partition, begin, end)
+    await check_closed(broker, lane, [Topic.STATE_EVENTS])
+    return await committed_tail(broker, lane)
 
 
 async def committed_tail(broker: Broker, lane: int) -> int | None:
     """As `last_published`, whatever may be open behind it."""
     partition = TopicPartition(Topic.STATE_EVENTS, lane)
-    return await _last_in(broker, partition, *await _committed_range(broker, partition))
-
-
-async def _committed_range(broker: Broker, partition: TopicPartition) -> tuple[int, int]:
     async with started(broker.consumer()) as reader:
         end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
         begin = (await within(reader.beginning_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-    return begin, end
-
-
-async def _last_in(broker: Broker, partition: TopicPartition, begin: int, end: int) -> int | None:
     depth = TAIL_DEPTH
     while begin < end:
         values = await tail(broker, partition, end, depth)
@@ -58,17 +65,18 @@ async def _last_in(broker: Broker, partition: TopicPartition, begin: int, end: i
 
 
 async def end_hanging(producers: Sequence[AIOKafkaProducer], lane: int) -> None:
-    """Commits what a coordinator has completed and left open in the lane's state events.
+    """Commits what a coordinator has completed and left open in the lane's state events and order strings.
 
     While a broker of Apache Kafka 4.4 shuts down, its coordinator finds no leader for the partitions, takes them
     for deleted ("can be skipped") and completes a transaction without its markers. The records then stay open,
     and hide all that follows, until their producer's next transaction there ends. One without records does, for
     which aiokafka has no call. It commits: later entries may be behind those already, and a relay reads its tail
     only when nothing is open, so what is here was sent once, in order, and from its beginning. (Should the
-    coordinator have aborted it, its order strings are gone; the order API makes them anew.)
+    coordinator have aborted it in the middle, an order string can be missing; the order API makes it anew.)
     """
     for producer in producers:
         await within(producer.begin_transaction(), PRODUCE_TIMEOUT_S)
         transaction = producer._txn_manager  # noqa: SLF001 - see above
-        transaction.maybe_add_partition_to_txn(TopicPartition(Topic.STATE_EVENTS, lane))
+        for topic in PUBLISHED_TOPICS:
+            transaction.maybe_add_partition_to_txn(TopicPartition(topic, lane))
         await within(producer.commit_transaction(), PRODUCE_TIMEOUT_S)

@@ -39,6 +39,8 @@ RETRY_S = 0.5
 MAX_FAILURES = 20
 # How long a handover waits for the relay before it leaves the rest to the next owner.
 FLUSH_S = 5.0
+# And for a look at whether that can be read.
+LOOK_S = 1.0
 WAITS = (*store_connection.UNAVAILABLE, *clients.UNAVAILABLE, LaneMovedError)
 
 
@@ -237,6 +239,11 @@ class LaneSession:
         """After draining: what is committed is published, then the lane is free."""
         flushed = asyncio.create_task(relay.flushed())
         await asyncio.wait({flushed, relaying}, timeout=FLUSH_S, return_when=asyncio.FIRST_COMPLETED)
+        if flushed.done():
+            # For the mark that the lane is left with. The next owner looks anyway.
+            with contextlib.suppress(*clients.UNAVAILABLE):
+                async with asyncio.timeout(LOOK_S):
+                    await relay.look()
         flushed.cancel()
         await _end(relaying)
         await lane_rows.release(self.ports.database, self.row.lane, self.row.epoch, relay.published_seq())

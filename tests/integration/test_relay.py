@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from schemas.vocabulary import Kind, LatePayment, State, Topic, Trigger
 from service.dev.kafka import EmbeddedKafka
 from service.kafka.broker import Kafka
-from service.kafka.clients import connections, consumer, transactional_producer
-from service.kafka.published import OpenTransactionError, last_published
+from service.kafka.clients import connections, consumer, started, transactional_producer
+from service.kafka.published import OpenTransactionError, check_closed, last_published
 from service.kafka.topics import create_topics
 from service.lanes.batch import Published
 from service.lanes.errors import LaneHaltedError
@@ -314,6 +314,47 @@ async def test_a_transaction_that_hangs_is_ended_and_not_published_twice(
         relay.offer(await journal.write(2))
         await asyncio.wait_for(relay.flushed(), 20)
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == list(range(1, 8))
+
+
+async def test_what_may_have_been_left_open_is_not_in_the_mark(
+    bootstrap: str, database: Database, lane: LaneRow
+) -> None:
+    journal = _Journal(database, lane)
+    relay = _relay(bootstrap, database, lane)
+    async with _running(relay):
+        for n in range(1, 3):
+            relay.offer(await journal.write(1))
+            await _flushed(relay, n)
+            # The broker is still there, so what was published before stays.
+            assert relay.published_seq() == n - 1
+        await relay.look()
+        assert relay.published_seq() == 2
+
+
+async def test_order_strings_that_hang_are_ended_too(bootstrap: str, database: Database, lane: LaneRow) -> None:
+    await _Journal(database, lane).write(1)
+    relay = _relay(bootstrap, database, lane)
+    hanging = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-0")
+    await hanging.start()
+    await hanging.begin_transaction()
+    # Only here the marker is missing: the state event has its own.
+    hanging._txn_manager._txn_partitions.add(TopicPartition(Topic.ORDER_STRINGS, lane.lane))
+    await hanging.send_and_wait(Topic.ORDER_STRINGS, b'{"order_str": "1"}', partition=lane.lane)
+    await hanging.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
+    await hanging.commit_transaction()
+    await hanging.stop()
+    with pytest.raises(OpenTransactionError, match=Topic.ORDER_STRINGS):
+        await check_closed(Kafka(bootstrap), lane.lane)
+    # It keeps no state event back.
+    assert await last_published(Kafka(bootstrap), lane.lane) == 1
+    async with _running(relay):
+        await _flushed(relay, 1)
+        partition = TopicPartition(Topic.ORDER_STRINGS, lane.lane)
+        async with started(consumer(bootstrap)) as reader:
+            reader.assign([partition])
+            await reader.seek_to_beginning(partition)
+            record = await asyncio.wait_for(reader.getone(), 20)
+    assert record.value == b'{"order_str": "1"}'
 
 
 async def test_a_relay_begins_anew_when_its_broker_has_been_away(

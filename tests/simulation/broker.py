@@ -36,7 +36,8 @@ class Transaction:
 
     fate: Fate = Fate.OPEN
     logs: list["Log"] = field(default_factory=list)
-    has_markers: bool = False
+    # Whether it was once said to be committed.
+    is_answered: bool = False
 
 
 @dataclass(slots=True)
@@ -81,6 +82,8 @@ class Coordinated:
     transaction: Transaction | None = None
     # Decided, with markers under way.
     closing: Transaction | None = None
+    # Decided, with markers that will never come by themselves.
+    hanging: list[Transaction] = field(default_factory=list)
 
 
 class Broker(Server):
@@ -162,13 +165,30 @@ class Broker(Server):
         known = self._of(transactional_id, epoch)
         if known.transaction is not None:
             self._decide(known, Fate.COMMITTED)
+            if self.troubles.faults.happens("markers_lost"):
+                self._shut_down(known)
+
+    def _shut_down(self, known: Coordinated) -> None:
+        """The coordinator goes away, having completed what it had just decided without its markers.
+
+        Kafka 4.4 was seen to do so (see `service.kafka.published.end_hanging`).
+        """
+        assert known.closing is not None
+        known.hanging.append(known.closing)
+        known.closing = None
+        self.go_down()
+        after_s = self.troubles.faults.between("markers_lost", 0.3, 2) ** 3
+        self.troubles.loop.call_later(after_s, self.come_up, context=WORLD)
 
     def committed(self, topic: str, partition: int) -> int:
-        """How many records are committed for good, whether readers see them yet or not."""
-        return sum(
-            entry.record is not None and entry.transaction is not None and entry.transaction.fate is Fate.COMMITTED
+        """How many different records have been committed, whether readers see them yet or not."""
+        answered = [
+            entry.record.value
             for entry in self.logs[topic, partition].entries
-        )
+            if entry.record is not None and entry.transaction is not None and entry.transaction.is_answered
+        ]
+        # What hung, and was aborted with whoever was about to end it, is published again.
+        return len(set(answered))
 
     def is_closing(self, transactional_id: str, epoch: int) -> bool:
         """Whether the markers of the last transaction are still under way, so that none can begin."""
@@ -184,6 +204,7 @@ class Broker(Server):
         transaction = known.transaction
         assert transaction is not None
         transaction.fate = fate
+        transaction.is_answered = fate is Fate.COMMITTED
         known.transaction, known.closing = None, transaction
         faults = self.troubles.faults
         after_s = faults.between("markers", 0.0005, 0.01)
@@ -195,10 +216,16 @@ class Broker(Server):
         if self.is_down:
             self.troubles.loop.call_later(0.5, self._mark, known, transaction, context=WORLD)
             return
+        if known.closing is not transaction:
+            return
         known.closing = None
         for log in transaction.logs:
             log.entries.append(Entry(None, transaction))
             del log.undecided[transaction]
+            for left_open in known.hanging:
+                # A marker ends whatever its producer has open there, and in the same way.
+                if log.undecided.pop(left_open, None) is not None:
+                    left_open.fate = transaction.fate
         # After all: a reader sees a transaction of several partitions at once, as far as our checks go.
         for log in transaction.logs:
             self._settled(log)

@@ -6,6 +6,7 @@ same sequence numbers, so that a produce whose answer was lost is written once; 
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -181,6 +182,17 @@ class Batch:
         return self._size
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """As aiokafka's: closed when the broker goes away, and never open again."""
+
+    broker: Broker
+    life: int
+
+    def connected(self) -> bool:
+        return self.life == self.broker.life
+
+
 class TransactionalProducer:
     """AIOKafkaProducer with a transactional id."""
 
@@ -195,9 +207,9 @@ class TransactionalProducer:
         self._sent: list[asyncio.Future[int]] = []
         # As aiokafka's producer has it: what knows the partitions of the transaction.
         self._txn_manager = self
-        # Its client has no connections that could be closed: an outage makes requests fail.
+        # As its client has it: the connection by which it notices that the broker has been away.
         self.client = self
-        self._conns: dict[int, Any] = {}
+        self._conns = {0: Connection(broker, broker.life)}
         self._added: list[TopicPartition] = []
 
     def maybe_add_partition_to_txn(self, partition: TopicPartition) -> None:
