@@ -4,38 +4,41 @@ A question alone is not enough: its answer can be lost, and the engine that wait
 may come of an order that rests. So a doubt is stored with its order.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from schemas.vocabulary import Disposition, Flag, Trigger
 from statemachine.inputs import EvidenceSource, WalletEvidence
 from statemachine.naming import is_about_the_order
-from statemachine.operations import query_wait_s
-from statemachine.order import Doubt, Order
+from statemachine.operations import GIVEN_UP, query_wait_s
 from statemachine.turn import Turn
 
+ANSWERED = "the wallet has answered"
 _NO_ANSWER = "the wallet may know of more than was told, and does not answer: a person has to look"
 
 
-def resolve(order: Order, said: WalletEvidence) -> None:
+def resolve(turn: Turn, said: WalletEvidence) -> None:
     """Ends the doubt, if this answers a question about the order as a whole that was asked since."""
-    if order.doubt is None or said.source is not EvidenceSource.QUERY:
+    order, doubt = turn.order, turn.order.doubt
+    if doubt is None or said.source is not EvidenceSource.QUERY:
         return
-    if is_about_the_order(said) and said.occurred_at >= order.doubt.since:
-        order.doubt = None
+    if not is_about_the_order(said) or said.occurred_at < doubt.since:
+        return
+    order.doubt = None
+    is_given_up = order.operation is not None and order.operation.reason == GIVEN_UP
+    if doubt.is_flagged and not is_given_up and order.held_minor == 0:
+        turn.unflag(Flag.NEEDS_REVIEW)
 
 
 def ask_in_doubt(turn: Turn) -> None:
-    """Asks again, ever more slowly; a bounded number of times, after which a person has to look."""
+    """Asks again, ever more slowly. After a number of questions a person has to look, and the asking goes on."""
     order = turn.order
-    doubt = order.doubt
-    assert doubt is not None
-    questions = doubt.questions + 1
-    if questions <= turn.policy.close_sweeps:
-        turn.query = True
-        ask_at = turn.now + timedelta(seconds=query_wait_s(turn, questions))
-        order.doubt = Doubt(doubt.since, ask_at, questions)
-        return
-    order.doubt = None
-    if Flag.NEEDS_REVIEW not in order.flags:
+    assert order.doubt is not None
+    turn.query = True
+    questions = order.doubt.questions + 1
+    ask_at = turn.now + timedelta(seconds=query_wait_s(turn, questions))
+    order.doubt = replace(order.doubt, ask_at=ask_at, questions=questions)
+    if questions > turn.policy.close_sweeps and not order.doubt.is_flagged and Flag.NEEDS_REVIEW not in order.flags:
+        order.doubt = replace(order.doubt, is_flagged=True)
         turn.flag(Flag.NEEDS_REVIEW)
         turn.note(Trigger.OPERATION_UNKNOWN, Disposition.FLAGGED, _NO_ANSWER)

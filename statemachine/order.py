@@ -46,11 +46,13 @@ class Doubt:
     """That the wallet may know of more than we do, since when, and how far the questions about it are.
 
     `ask_at` is when it is asked again, unless something is under way then, after so many `questions` before.
+    `is_flagged`: a person was asked to look for want of an answer.
     """
 
     since: datetime
     ask_at: datetime
     questions: int = 0
+    is_flagged: bool = False
 
 
 @dataclass(slots=True)

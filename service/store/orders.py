@@ -62,7 +62,7 @@ def detail(order: Order) -> str:
             "authorization_deadline": order.authorization_deadline,
             "next_query_at": order.next_query_at,
             "queries": order.queries,
-            "doubt": None if doubt is None else [doubt.since, doubt.ask_at, doubt.questions],
+            "doubt": None if doubt is None else [doubt.since, doubt.ask_at, doubt.questions, doubt.is_flagged],
             "seen": order.seen,
         }
     ).decode()
@@ -78,8 +78,8 @@ def _operation(values: list[Any] | None) -> Operation | None:
 def _doubt(values: list[Any] | None) -> Doubt | None:
     if values is None:
         return None
-    since, ask_at, questions = values
-    return Doubt(datetime.fromisoformat(since), datetime.fromisoformat(ask_at), questions)
+    since, ask_at, questions, is_flagged = values
+    return Doubt(datetime.fromisoformat(since), datetime.fromisoformat(ask_at), questions, is_flagged)
 
 
 def from_row(row: asyncpg.Record) -> Order:

@@ -35,7 +35,7 @@ _ASKS_A_PERSON = (
     _UNCONFIRMED,
     _UNCONFIRMED | {Flag.NEEDS_REVIEW},
     _UNCONFIRMED | {Flag.NEEDS_REVIEW},
-    frozenset({Flag.NEEDS_REVIEW}),
+    frozenset(),
 )
 
 

@@ -50,7 +50,7 @@ def beside(author: Author) -> OrderPlan:
     author.kind, author.amount_minor = Kind.PREAUTH, 1000
     acts = (
         author.created(dice.uniform(0, 10)),
-        author.completion(0, 600, State.AUTHORIZED, final=True),
+        author.completion(0, 1000, State.AUTHORIZED, final=True),
         author.act(
             "refund.requested",
             dice.choice((0, 0.05)),
@@ -60,8 +60,8 @@ def beside(author: Author) -> OrderPlan:
             currency="CNY",
         ),
     )
-    after = ((dice.choice((0.05, 0.5, 3.0)), "refund", dice.choice((0.2, 0.4))),)
-    temper = Temper(frozenset({"refund"}), frozenset(), after, is_silent=dice.random() < 0.5)
+    after = ((dice.choice((0.5, 3.0)), "refund", dice.choice((0.2, 0.4))),)
+    temper = Temper(frozenset({"refund"}), frozenset(), after, is_silent=dice.random() < 0.7)
     return OrderPlan(author.order_id, acts, Buyer(((0.0, "pay"),)), temper)
 
 
@@ -77,4 +77,4 @@ def late(author: Author) -> OrderPlan:
     return OrderPlan(author.order_id, tuple(acts), Buyer(((0.0, "open"), (dice.uniform(20, 58), "pay"))), temper)
 
 
-SCENES = (remainder, remainder, crossing, late, beside)
+SCENES = (remainder, remainder, crossing, late, beside, beside)

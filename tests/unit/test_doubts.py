@@ -5,7 +5,7 @@ from dataclasses import replace
 from schemas.vocabulary import Disposition, Flag, Outcome, State, Trigger
 from service.store.orders import detail as stored_detail
 from service.store.orders import from_row
-from statemachine.decision import Policy
+from statemachine.decision import Entry, Policy
 from statemachine.inputs import Trade
 from statemachine.order import Order
 from statemachine.timers import wake_at
@@ -57,30 +57,44 @@ def test_only_an_answer_about_the_order_ends_it() -> None:
     assert after(order, about_a_request).doubt == order.doubt
 
 
-def test_nobody_is_asked_for_ever() -> None:
-    order, policy = doubted(), Policy(close_sweeps=2)
-    for _ in range(2):
+def unanswered(order: Order, times: int, policy: Policy) -> tuple[Order, list[Entry]]:
+    entries = []
+    for _ in range(times):
         wake = wake_at(order)
         assert wake is not None
-        order = after(order, b.timer(), now=wake, policy=policy)
-        assert Flag.NEEDS_REVIEW not in order.flags
-    wake = wake_at(order)
-    assert wake is not None
-    decision = decide(order, b.timer(), now=wake, policy=policy)
-    (entry,) = decision.entries
+        decision = decide(order, b.timer(), now=wake, policy=policy)
+        assert decision.query
+        order, entries = decision.order, [*entries, *decision.entries]
+    return order, entries
+
+
+def test_a_person_looks_when_it_stays_unanswered_and_the_asking_goes_on() -> None:
+    order, entries = unanswered(doubted(), 2, Policy(close_sweeps=2))
+    assert not entries
+    order, (entry,) = unanswered(order, 4, Policy(close_sweeps=2))
     assert (entry.trigger, entry.disposition) == (Trigger.OPERATION_UNKNOWN, Disposition.FLAGGED)
     assert Flag.NEEDS_REVIEW in entry.flags
-    assert not decision.query
-    assert wake_at(decision.order) is None
+    assert wake_at(order) is not None
+    # An answer takes the order out of the queue, whether it tells news or not.
+    for total in (30, 50):
+        (entry, *_) = decide(order, queried(Trade.PAID, total_taken_minor=100, total_refunded_minor=total)).entries
+        assert Flag.NEEDS_REVIEW not in entry.flags
 
 
-def test_an_order_that_is_flagged_already_is_not_flagged_again() -> None:
-    order = replace(doubted(), flags=frozenset({Flag.NEEDS_REVIEW}))
-    wake = wake_at(order)
-    assert wake is not None
-    decision = decide(order, b.timer(), now=wake, policy=Policy(close_sweeps=0))
-    assert not decision.entries
-    assert decision.order.doubt is None
+def test_what_a_person_has_cleared_is_not_flagged_again() -> None:
+    order, _ = unanswered(doubted(), 3, Policy(close_sweeps=2))
+    cleared = after(order, b.resolved(order))
+    assert not cleared.flags
+    _, entries = unanswered(cleared, 3, Policy(close_sweeps=2))
+    assert not entries
+
+
+def test_a_flag_that_something_else_put_up_stays() -> None:
+    order, entries = unanswered(replace(doubted(), flags=frozenset({Flag.NEEDS_REVIEW})), 3, Policy(close_sweeps=1))
+    assert not entries
+    answered = decide(order, queried(Trade.PAID, total_taken_minor=100, total_refunded_minor=30))
+    assert not answered.entries
+    assert answered.order.flags == {Flag.NEEDS_REVIEW}
 
 
 def test_a_doubt_waits_while_something_is_under_way_and_is_not_forgotten() -> None:

@@ -221,10 +221,11 @@ MUTANTS = (
         "    if in_doubt:\n        order.doubt = None\n",
     ),
     Mutant(
-        "doubt given up in silence",
-        "a wallet that does not answer leaves a doubt, and nobody hears of it",
+        "doubt given up",
+        "a wallet that does not answer is not asked any more",
         DOUBTS,
-        "        turn.flag(Flag.NEEDS_REVIEW)\n",
-        "",
+        "    if questions > turn.policy",
+        "    if questions > turn.policy.close_sweeps:\n        order.doubt = None\n"
+        "    elif questions > turn.policy",
     ),
 )
