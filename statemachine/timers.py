@@ -33,8 +33,6 @@ def wake_at(order: Order) -> datetime | None:
 
 def asks_later(order: Order) -> bool:
     """Whether only a question can bring an order on that has nothing under way."""
-    if order.operation is not None:
-        return False
     if order.state in ENDED_UNPAID:
         return Flag.CLOSE_UNCONFIRMED in order.flags
     return order.state is State.EXPIRING or (order.state in RELEASING and order.held_minor > 0)
