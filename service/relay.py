@@ -90,8 +90,7 @@ class Relay:
     def published_seq(self) -> int:
         """How far the lane is published for good; 0 while that is not known yet.
 
-        What a broker may have left open does not count: should it be aborted, it is published again, from the
-        tail; and where that is gone, from here.
+        What a broker may have left open does not count: should it be aborted, it has to be published again.
         """
         return self._seen
 

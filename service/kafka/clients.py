@@ -130,6 +130,13 @@ async def _end_sender(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     closing.add_done_callback(_stopped)
 
 
+class _Forgiving(set[object]):
+    """aiokafka takes a batch that it has sent twice out of its set twice, when it is done: a KeyError."""
+
+    def remove(self, element: object) -> None:
+        self.discard(element)
+
+
 def _forget_failures(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     """Ends what aiokafka goes on waiting for, and looks at the failures that it keeps for nobody.
 
@@ -140,6 +147,7 @@ def _forget_failures(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     transactions, batches = getattr(client, "_txn_manager", None), getattr(client, "_message_accumulator", None)
     kept = [] if transactions is None else [transactions.wait_for_transaction_end()]
     if batches is not None:
+        batches._pending_batches = _Forgiving(batches._pending_batches)  # noqa: SLF001 - see there
         batches.fail_all(KafkaError("the producer has been given up"))
         waiting = [batch for each in batches._batches.values() for batch in each]  # noqa: SLF001 - see above
         for batch in (*waiting, *batches._pending_batches):  # noqa: SLF001 - see above
