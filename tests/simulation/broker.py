@@ -50,12 +50,16 @@ class Entry:
 
 @dataclass(eq=False, slots=True)
 class Log:
-    """One partition. `undecided`: the first offset of each transaction whose marker is not here yet."""
+    """One partition. `undecided`: the first offset of each transaction whose marker is not here yet.
+
+    `ended_by`: of a transaction that hung, the one whose marker ended it here, in its own way.
+    """
 
     topic: str
     partition: int
     entries: list[Entry] = field(default_factory=list)
     undecided: dict[Transaction, int] = field(default_factory=dict)
+    ended_by: dict[Transaction, Transaction] = field(default_factory=dict)
 
     @property
     def stable(self) -> int:
@@ -68,7 +72,8 @@ class Log:
         while position < end and len(found) < limit:
             entry = self.entries[position]
             position += 1
-            is_aborted = entry.transaction is not None and entry.transaction.fate is Fate.ABORTED
+            transaction = entry.transaction and self.ended_by.get(entry.transaction, entry.transaction)
+            is_aborted = transaction is not None and transaction.fate is Fate.ABORTED
             if entry.record is not None and not (committed and is_aborted):
                 found.append(entry.record)
         return found, position
@@ -148,9 +153,11 @@ class Broker(Server):
         """Writes in the producer's transaction, which its first record begins."""
         return self.append(topic, partition, messages, self._begun(self._of(transactional_id, epoch)))
 
-    def add(self, transactional_id: str, epoch: int, partition: TopicPartition) -> None:
+    def add(self, transactional_id: str, epoch: int, partitions: Sequence[TopicPartition]) -> None:
         """AddPartitionsToTxn: its end will be marked there, whether it writes there or not."""
-        self.append(partition.topic, partition.partition, (), self._begun(self._of(transactional_id, epoch)))
+        transaction = self._begun(self._of(transactional_id, epoch))
+        for partition in partitions:
+            self.append(partition.topic, partition.partition, (), transaction)
 
     def _begun(self, known: Coordinated) -> Transaction:
         if known.transaction is None:
@@ -225,7 +232,7 @@ class Broker(Server):
             for left_open in known.hanging:
                 # A marker ends whatever its producer has open there, and in the same way.
                 if log.undecided.pop(left_open, None) is not None:
-                    left_open.fate = transaction.fate
+                    log.ended_by[left_open] = transaction
         # After all: a reader sees a transaction of several partitions at once, as far as our checks go.
         for log in transaction.logs:
             self._settled(log)

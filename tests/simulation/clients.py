@@ -262,11 +262,12 @@ class TransactionalProducer:
         if self._sent:
             # It flushes, and does not look at what came of it.
             await asyncio.wait(self._sent)
-        for added in self._added:
+        if self._added:
             while await self._broker.ask(lambda: self._broker.is_closing(self._id, self._epoch), "metadata"):
                 await asyncio.sleep(RETRY_S)
-            await self._broker.ask(lambda: self._broker.add(self._id, self._epoch, added), "metadata")  # noqa: B023
-        self._added.clear()
+            # All in one request, as aiokafka's sender does.
+            added, self._added = self._added, []
+            await self._broker.ask(lambda: self._broker.add(self._id, self._epoch, added), "metadata")
         try:
             await self._broker.ask(lambda: self._broker.commit(self._id, self._epoch), "publish")
         except TimeoutError:

@@ -70,7 +70,7 @@ MOST: dict[str, float] = {
     "person_speaks": 1,
     # Offsets without a record, as transactions of upstream and compaction leave them.
     "input_gap": 0.3,
-    "markers_lost": 0.02,
+    "markers_lost": 0.05,
 }
 # They come at moments, not with requests.
 AT_MOMENTS = frozenset({"handover", "postgres_outage", "postgres_clock_jump", "kafka_outage", "wallet_outage"})
