@@ -32,7 +32,7 @@ from service.kafka.clients import (
     start,
     within,
 )
-from service.kafka.published import OpenTransactionError, check_closed, end_hanging, last_published
+from service.kafka.published import OpenTransactionError, check_closed, committed_tail, end_hanging
 from service.lanes.batch import Published, issues_order_string
 from service.lanes.errors import LaneHaltedError
 from service.observability import PUBLISHED
@@ -118,7 +118,7 @@ class Relay:
                     await check_closed(self.broker, self.lane)
                 except OpenTransactionError as error:
                     log.warning("relay_ends_hanging_transaction", lane=self.lane, error=str(error))
-                    await end_hanging(producers, self.lane)
+                    await end_hanging(self.broker, producers, self.lane)
                 await self._find_position()
                 await self._publish(producers)
             except (*UNAVAILABLE, *store_connection.UNAVAILABLE) as error:
@@ -140,7 +140,7 @@ class Relay:
                 raise outcome
 
     async def _find_position(self) -> None:
-        found = await last_published(self.broker, self.lane)
+        found = await committed_tail(self.broker, self.lane)
         position = self.published_low if found is None else found
         self._committed = max(self._committed, await journal.last_seq(self.database, self.lane))
         check_tail(self.lane, position, self._committed)

@@ -13,21 +13,25 @@ from statemachine.naming import is_about_the_order
 from statemachine.operations import GIVEN_UP, query_wait_s
 from statemachine.turn import Turn
 
-ANSWERED = "the wallet has answered"
 _NO_ANSWER = "the wallet may know of more than was told, and does not answer: a person has to look"
 
 
-def resolve(turn: Turn, said: WalletEvidence) -> None:
-    """Ends the doubt, if this answers a question about the order as a whole that was asked since."""
+def resolve(turn: Turn, said: WalletEvidence) -> bool:
+    """Ends the doubt, if this answers a question about the order as a whole that was asked since.
+
+    True when the flag that the silence had put up came down.
+    """
     order, doubt = turn.order, turn.order.doubt
     if doubt is None or said.source is not EvidenceSource.QUERY:
-        return
+        return False
     if not is_about_the_order(said) or said.occurred_at < doubt.since:
-        return
+        return False
     order.doubt = None
     is_given_up = order.operation is not None and order.operation.reason == GIVEN_UP
-    if doubt.is_flagged and not is_given_up and order.held_minor == 0:
-        turn.unflag(Flag.NEEDS_REVIEW)
+    if not doubt.is_flagged or is_given_up or order.held_minor > 0 or Flag.NEEDS_REVIEW not in order.flags:
+        return False
+    turn.unflag(Flag.NEEDS_REVIEW)
+    return True
 
 
 def ask_in_doubt(turn: Turn) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from schemas.money import to_decimal
 from schemas.vocabulary import Disposition, Flag, Kind, OperationKind, OperationState, Outcome, State, Trigger
 from statemachine import outcomes
-from statemachine.doubts import ANSWERED, resolve
+from statemachine.doubts import resolve
 from statemachine.inputs import EvidenceSource, Trade, WalletEvidence
 from statemachine.naming import named_by
 from statemachine.operations import (
@@ -42,8 +42,7 @@ def take_evidence(turn: Turn, said: WalletEvidence) -> None:
         return
     order.wallet_trade_no = order.wallet_trade_no or said.trade_no
     order.wallet_auth_no = order.wallet_auth_no or said.auth_no
-    flags = order.flags
-    resolve(turn, said)
+    needs_no_person = resolve(turn, said)
     # Before anything is merged: afterwards the totals are the larger ones.
     if _may_be_old(order, said):
         turn.doubt()
@@ -60,8 +59,8 @@ def take_evidence(turn: Turn, said: WalletEvidence) -> None:
     outcomes.take_trade(turn, said)
     if is_callback and not turn.entries:
         turn.note(named_by(order, said), Disposition.ABSORBED, "the wallet says nothing new")
-    elif order.flags != flags and not turn.entries:
-        turn.note(named_by(order, said), Disposition.ABSORBED, ANSWERED)
+    elif needs_no_person and not turn.entries:
+        turn.note(named_by(order, said), Disposition.ABSORBED, "the wallet has answered")
 
 
 def _may_be_old(order: Order, said: WalletEvidence) -> bool:

@@ -76,10 +76,9 @@ def _is_due(turn: Turn, moment: datetime | None) -> bool:
 
 def _ask_what_is_due(turn: Turn) -> None:
     order = turn.order
-    in_doubt = order.doubt is not None and _is_due(turn, order.doubt.ask_at)
     if order.state is State.PAYING or (asks_later(order) and _is_due(turn, order.next_query_at)):
         _ask(turn)
-    if in_doubt and order.doubt is not None:
+    if order.doubt is not None and _is_due(turn, order.doubt.ask_at):
         ask_in_doubt(turn)
 
 

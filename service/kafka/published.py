@@ -37,18 +37,11 @@ async def check_closed(broker: Broker, lane: int, topics: Sequence[Topic] = PUBL
             )
 
 
-async def last_published(broker: Broker, lane: int) -> int | None:
+async def committed_tail(broker: Broker, lane: int) -> int | None:
     """The `lane_seq` of the last committed state event of a lane; None when the partition holds none.
 
-    Raises OpenTransactionError while a transaction is still open there: it might be committed yet, and would
-    then lie behind the tail.
+    A transaction that is still open there might be committed yet, and would then lie behind it: see `check_closed`.
     """
-    await check_closed(broker, lane, [Topic.STATE_EVENTS])
-    return await committed_tail(broker, lane)
-
-
-async def committed_tail(broker: Broker, lane: int) -> int | None:
-    """As `last_published`, whatever may be open behind it."""
     partition = TopicPartition(Topic.STATE_EVENTS, lane)
     async with started(broker.consumer()) as reader:
         end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
@@ -64,7 +57,7 @@ async def committed_tail(broker: Broker, lane: int) -> int | None:
     return None
 
 
-async def end_hanging(producers: Sequence[AIOKafkaProducer], lane: int) -> None:
+async def end_hanging(broker: Broker, producers: Sequence[AIOKafkaProducer], lane: int) -> None:
     """Commits what a coordinator has completed and left open in the lane's state events and order strings.
 
     While a broker of Apache Kafka 4.4 shuts down, its coordinator finds no leader for the partitions, takes them
@@ -73,6 +66,8 @@ async def end_hanging(producers: Sequence[AIOKafkaProducer], lane: int) -> None:
     which aiokafka has no call. It commits: later entries may be behind those already, and a relay reads its tail
     only when nothing is open, so what is here was sent once, in order, and from its beginning. (Should the
     coordinator have aborted it in the middle, an order string can be missing; the order API makes it anew.)
+
+    Raises OpenTransactionError when state events are open all the same. Order strings that are keep nothing back.
     """
     for producer in producers:
         await within(producer.begin_transaction(), PRODUCE_TIMEOUT_S)
@@ -80,3 +75,4 @@ async def end_hanging(producers: Sequence[AIOKafkaProducer], lane: int) -> None:
         for topic in PUBLISHED_TOPICS:
             transaction.maybe_add_partition_to_txn(TopicPartition(topic, lane))
         await within(producer.commit_transaction(), PRODUCE_TIMEOUT_S)
+    await check_closed(broker, lane, [Topic.STATE_EVENTS])

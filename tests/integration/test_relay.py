@@ -13,7 +13,7 @@ from schemas.vocabulary import Kind, LatePayment, State, Topic, Trigger
 from service.dev.kafka import EmbeddedKafka
 from service.kafka.broker import Kafka
 from service.kafka.clients import connections, consumer, started, transactional_producer
-from service.kafka.published import OpenTransactionError, check_closed, last_published
+from service.kafka.published import OpenTransactionError, check_closed, committed_tail
 from service.kafka.topics import create_topics
 from service.lanes.batch import Published
 from service.lanes.errors import LaneHaltedError
@@ -62,6 +62,12 @@ async def lane(database: Database) -> LaneRow:
     row = next(row for row in await lanes.claim(database, "w", 60, 16) if row.lane == wanted)
     await lanes.begin_at(database, row.lane, row.epoch, [0, 0, 0])
     return row
+
+
+async def _last_published(bootstrap: str, lane: LaneRow) -> int | None:
+    """As a relay finds it."""
+    await check_closed(Kafka(bootstrap), lane.lane, [Topic.STATE_EVENTS])
+    return await committed_tail(Kafka(bootstrap), lane.lane)
 
 
 class _Journal:
@@ -189,7 +195,7 @@ async def test_the_next_owner_goes_on_after_the_tail_and_fences_the_last(
             with pytest.raises(LaneFencedError, match="no longer at epoch"):
                 await asyncio.wait_for(running, 20)
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == list(range(1, 11))
-    assert await last_published(Kafka(bootstrap), lane.lane) == 10
+    assert await _last_published(bootstrap, lane) == 10
 
 
 async def test_a_relay_whose_transaction_the_broker_ended_goes_on(
@@ -260,9 +266,9 @@ async def test_the_tail_is_not_read_while_a_transaction_is_open(
     await producer.begin_transaction()
     await producer.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
     with pytest.raises(TimeoutError, match="a transaction is open"):
-        await last_published(Kafka(bootstrap), lane.lane)
+        await _last_published(bootstrap, lane)
     await producer.commit_transaction()
-    assert await last_published(Kafka(bootstrap), lane.lane) == 1
+    assert await _last_published(bootstrap, lane) == 1
     await producer.stop()
 
 
@@ -283,20 +289,31 @@ async def test_what_an_open_transaction_holds_is_not_the_tail(
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == [1]
 
 
+async def _left_open(
+    bootstrap: str, relay: Relay, n: int, hides_in: Topic, records: dict[Topic, bytes]
+) -> AIOKafkaProducer:
+    """What the relay's n-th producer has committed, as a coordinator leaves it that completed it without a marker.
+
+    It was never told of the records in `hides_in`.
+    """
+    producer = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{relay.lane}-{n}")
+    await producer.start()
+    await producer.begin_transaction()
+    producer._txn_manager._txn_partitions.add(TopicPartition(hides_in, relay.lane))
+    for topic, value in records.items():
+        await producer.send_and_wait(topic, value, partition=relay.lane)
+    await producer.commit_transaction()
+    return producer
+
+
 async def test_a_transaction_that_hangs_is_ended_and_not_published_twice(
     bootstrap: str, database: Database, lane: LaneRow
 ) -> None:
     journal = _Journal(database, lane)
     await journal.write(3)
     relay = _relay(bootstrap, database, lane)
-    # As a coordinator leaves it that completed a transaction without a marker here: it was never told of here.
-    before = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-1")
-    await before.start()
-    await before.begin_transaction()
-    before._txn_manager._txn_partitions.add(TopicPartition(Topic.STATE_EVENTS, lane.lane))
-    await before.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
-    await before.send_and_wait(Topic.ORDER_STRINGS, b"{}", partition=lane.lane)
-    await before.commit_transaction()
+    records = {Topic.STATE_EVENTS: b'{"lane_seq": 1}', Topic.ORDER_STRINGS: b"{}"}
+    before = await _left_open(bootstrap, relay, 1, Topic.STATE_EVENTS, records)
     # And what was published behind it, by the other one.
     other = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-0")
     await other.start()
@@ -304,7 +321,7 @@ async def test_a_transaction_that_hangs_is_ended_and_not_published_twice(
         await other.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 2}', partition=lane.lane)
     await other.stop()
     with pytest.raises(OpenTransactionError):
-        await last_published(Kafka(bootstrap), lane.lane)
+        await _last_published(bootstrap, lane)
     await before.stop()
     async with _running(relay):
         await _flushed(relay, 3)
@@ -334,19 +351,13 @@ async def test_what_may_have_been_left_open_is_not_in_the_mark(
 async def test_order_strings_that_hang_are_ended_too(bootstrap: str, database: Database, lane: LaneRow) -> None:
     await _Journal(database, lane).write(1)
     relay = _relay(bootstrap, database, lane)
-    hanging = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-0")
-    await hanging.start()
-    await hanging.begin_transaction()
-    # Only here the marker is missing: the state event has its own.
-    hanging._txn_manager._txn_partitions.add(TopicPartition(Topic.ORDER_STRINGS, lane.lane))
-    await hanging.send_and_wait(Topic.ORDER_STRINGS, b'{"order_str": "1"}', partition=lane.lane)
-    await hanging.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
-    await hanging.commit_transaction()
+    records = {Topic.ORDER_STRINGS: b'{"order_str": "1"}', Topic.STATE_EVENTS: b'{"lane_seq": 1}'}
+    hanging = await _left_open(bootstrap, relay, 0, Topic.ORDER_STRINGS, records)
     await hanging.stop()
     with pytest.raises(OpenTransactionError, match=Topic.ORDER_STRINGS):
         await check_closed(Kafka(bootstrap), lane.lane)
     # It keeps no state event back.
-    assert await last_published(Kafka(bootstrap), lane.lane) == 1
+    assert await _last_published(bootstrap, lane) == 1
     async with _running(relay):
         await _flushed(relay, 1)
         partition = TopicPartition(Topic.ORDER_STRINGS, lane.lane)

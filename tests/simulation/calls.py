@@ -66,9 +66,9 @@ class Caller:
     def __init__(self, name: str, calls: Calls) -> None:
         self._name = name
         self._calls = calls
-        # By request number or order: what was heard of it since this process sent something under it.
+        # By request number: what was heard of it since this process sent something under it.
         self._heard: defaultdict[str, set[str]] = defaultdict(set)
-        # How many questions there were, about each and before each release was last sent.
+        # How many questions there were about each order, and of those before each release was last sent.
         self._questions: Counter[str] = Counter()
         self._before_last: Counter[str] = Counter()
 
@@ -76,7 +76,7 @@ class Caller:
         """What may have been sent already is looked up first; a release always: wallets release by themselves."""
         number, kind = call["request_no"], call["call"]
         if kind == "query":
-            self._questions[number or call["order_id"]] += 1
+            self._questions[call["order_id"]] += number is None
             return
         if number in self._calls.sent and self._calls.owns(self._name, call["order_id"]):
             enough = {"missing", "open"} if kind == CLOSE else {"missing"}

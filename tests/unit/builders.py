@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.vocabulary import Kind, LatePayment, OperationKind, Outcome
 from statemachine import decide as deciding
-from statemachine.decision import Decision, Policy
+from statemachine.decision import Decision, Entry, Policy
 from statemachine.inputs import (
     CancelRequested,
     ClientResult,
@@ -25,6 +25,7 @@ from statemachine.inputs import (
     WalletEvidence,
 )
 from statemachine.order import Order
+from statemachine.timers import wake_at
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = Policy()
@@ -222,6 +223,22 @@ def past_pay_deadline(order: Order) -> datetime:
 
 
 # --- answers
+
+
+def unanswered(order: Order, times: int, policy: Policy = POLICY) -> tuple[Order, list[float], list[Entry]]:
+    """The order after so many questions without an answer, how long each was waited for (s), and the entries."""
+    waits: list[float] = []
+    entries: list[Entry] = []
+    now = NOW
+    for _ in range(times):
+        wake = wake_at(order)
+        assert wake is not None
+        decision = decide(order, timer(), now=wake, policy=policy)
+        assert decision.query
+        waits.append((wake - now).total_seconds())
+        entries += decision.entries
+        order, now = decision.order, wake
+    return order, waits, entries
 
 
 def begun(decision: Decision) -> list[tuple[OperationKind, int]]:

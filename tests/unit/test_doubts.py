@@ -5,12 +5,12 @@ from dataclasses import replace
 from schemas.vocabulary import Disposition, Flag, Outcome, State, Trigger
 from service.store.orders import detail as stored_detail
 from service.store.orders import from_row
-from statemachine.decision import Entry, Policy
+from statemachine.decision import Policy
 from statemachine.inputs import Trade
 from statemachine.order import Order
 from statemachine.timers import wake_at
 from tests.unit import builders as b
-from tests.unit.builders import after, callback, decide, queried, sent
+from tests.unit.builders import after, callback, decide, queried, sent, unanswered
 
 
 def doubted() -> Order:
@@ -23,16 +23,10 @@ def doubted() -> Order:
 
 
 def test_a_doubt_about_an_order_that_rests_is_asked_about_until_it_is_answered() -> None:
-    order, waits, now = doubted(), [], b.NOW
-    for _ in range(4):
-        wake = wake_at(order)
-        assert wake is not None
-        waits.append((wake - now).total_seconds())
-        decision = decide(order, b.timer(), now=wake)
-        assert decision.query
-        assert not decision.entries
-        order, now = decision.order, wake
+    order, waits, entries = unanswered(doubted(), 4)
     assert waits == [20, 40, 80, 160]
+    assert not entries
+    now = b.later(sum(waits))
     answered = after(order, queried(Trade.PAID, total_taken_minor=100, total_refunded_minor=50), now=now)
     assert (answered.state, answered.refunded_minor) == (State.PARTIALLY_REFUNDED, 50)
     assert wake_at(answered) is None
@@ -57,21 +51,10 @@ def test_only_an_answer_about_the_order_ends_it() -> None:
     assert after(order, about_a_request).doubt == order.doubt
 
 
-def unanswered(order: Order, times: int, policy: Policy) -> tuple[Order, list[Entry]]:
-    entries = []
-    for _ in range(times):
-        wake = wake_at(order)
-        assert wake is not None
-        decision = decide(order, b.timer(), now=wake, policy=policy)
-        assert decision.query
-        order, entries = decision.order, [*entries, *decision.entries]
-    return order, entries
-
-
 def test_a_person_looks_when_it_stays_unanswered_and_the_asking_goes_on() -> None:
-    order, entries = unanswered(doubted(), 2, Policy(close_sweeps=2))
+    order, _, entries = unanswered(doubted(), 2, Policy(close_sweeps=2))
     assert not entries
-    order, (entry,) = unanswered(order, 4, Policy(close_sweeps=2))
+    order, _, (entry,) = unanswered(order, 4, Policy(close_sweeps=2))
     assert (entry.trigger, entry.disposition) == (Trigger.OPERATION_UNKNOWN, Disposition.FLAGGED)
     assert Flag.NEEDS_REVIEW in entry.flags
     assert wake_at(order) is not None
@@ -82,15 +65,16 @@ def test_a_person_looks_when_it_stays_unanswered_and_the_asking_goes_on() -> Non
 
 
 def test_what_a_person_has_cleared_is_not_flagged_again() -> None:
-    order, _ = unanswered(doubted(), 3, Policy(close_sweeps=2))
+    order, *_ = unanswered(doubted(), 3, Policy(close_sweeps=2))
     cleared = after(order, b.resolved(order))
     assert not cleared.flags
-    _, entries = unanswered(cleared, 3, Policy(close_sweeps=2))
+    *_, entries = unanswered(cleared, 3, Policy(close_sweeps=2))
     assert not entries
 
 
 def test_a_flag_that_something_else_put_up_stays() -> None:
-    order, entries = unanswered(replace(doubted(), flags=frozenset({Flag.NEEDS_REVIEW})), 3, Policy(close_sweeps=1))
+    flagged = replace(doubted(), flags=frozenset({Flag.NEEDS_REVIEW}))
+    order, _, entries = unanswered(flagged, 3, Policy(close_sweeps=1))
     assert not entries
     answered = decide(order, queried(Trade.PAID, total_taken_minor=100, total_refunded_minor=30))
     assert not answered.entries

@@ -217,8 +217,8 @@ MUTANTS = (
         "doubt asked about once",
         "a doubt whose question got no answer is forgotten",
         TIMERS,
-        "    if in_doubt and order.doubt is not None:\n        ask_in_doubt(turn)\n",
-        "    if in_doubt:\n        order.doubt = None\n",
+        "        ask_in_doubt(turn)\n",
+        "        order.doubt = None\n",
     ),
     Mutant(
         "doubt given up",

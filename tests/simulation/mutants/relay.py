@@ -80,7 +80,7 @@ MUTANTS = (
         "what hangs is left open",
         "a transaction that its coordinator has forgotten hides all that follows",
         RELAY,
-        "                    await end_hanging(producers, self.lane)\n",
+        "                    await end_hanging(self.broker, producers, self.lane)\n",
         "                    _ = end_hanging\n",
     ),
     Mutant(
