@@ -131,7 +131,7 @@ async def _end_sender(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
 
 
 class _Forgiving(set[object]):
-    """aiokafka takes a batch that it has sent twice out of its set twice, when it is done: a KeyError."""
+    """aiokafka takes a batch that is done out of its set, also one that waits to be sent again and is not in it."""
 
     def remove(self, element: object) -> None:
         self.discard(element)

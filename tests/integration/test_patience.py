@@ -4,14 +4,18 @@ import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import KafkaConnectionError, ProducerFenced
+from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.protocol.fetch import FetchRequest
 
 from service.dev.kafka import EmbeddedKafka
+from service.kafka import clients
 from service.kafka.clients import abandon, consumer, start, started, transactional_producer
 from service.kafka.patience import SOON_S
 
@@ -149,6 +153,24 @@ async def test_a_producer_that_is_given_up_does_not_go_on_trying() -> None:
     assert sender.done()
     # Nor is anything of its `stop` left, which asyncio would complain of.
     assert [task for task in asyncio.all_tasks() if "MessageAccumulator" in repr(task)] == []
+
+
+@pytest.mark.parametrize("is_forgiven", [True, False])
+async def test_a_batch_that_waits_to_be_sent_again_is_given_up_without_complaint(
+    is_forgiven: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complaints: list[dict[str, Any]] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_exception_handler", complaints.append)
+    if not is_forgiven:
+        monkeypatch.setattr(clients, "_Forgiving", set)
+    batches = MessageAccumulator(ClusterMetadata(), batch_size=16_384, compression_type=0, batch_ttl=30)
+    partition = TopicPartition("lost", 0)
+    await batches.add_message(partition, None, b"1", timeout=1)
+    batches.reenqueue(batches._pop_batch(partition))
+    clients._forget_failures(SimpleNamespace(_message_accumulator=batches))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    # When aiokafka complains no longer, `_Forgiving` can go.
+    assert len(complaints) == (0 if is_forgiven else 1), complaints
 
 
 @pytest.mark.parametrize("is_abandoned", [True, False])
