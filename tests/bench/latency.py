@@ -18,6 +18,9 @@ from tests.bench.world import ENGINE, World, partitions, reading, send_all
 TICK_S = 0.002
 # An order is paid this long after it was created.
 PAID_AFTER_S = 0.5
+# Not counted: a broker whose Java is cold takes all that the processors have left to compile itself.
+WARM_UP_ORDERS = 10_000
+WARM_UP_RATE = 2_000
 # The first second of each rate is not counted.
 SETTLE_S = 1.0
 DRAIN_S = 30.0
@@ -48,14 +51,13 @@ class Stamps:
 async def run(world: World, signer: Signer, rates: Sequence[int], seconds: float) -> list[Latency]:
     """One engine, at each of these input rates in turn."""
     counts = [int(rate * seconds) // 2 for rate in rates]
-    warm_orders = 400
-    signer.prepare(sum(counts) + warm_orders)
+    signer.prepare(sum(counts) + WARM_UP_ORDERS)
     await world.fresh()
-    results, first = [], warm_orders
+    results, first = [], WARM_UP_ORDERS
     with world.running([ENGINE]):
         await world.shared_out(1)
-        warm = signer.workload(range(warm_orders), issue=False)
-        await _at_rate(world, warm.created, warm.paid, 400)
+        warm = signer.workload(range(WARM_UP_ORDERS), issue=False)
+        await _at_rate(world, warm.created, warm.paid, WARM_UP_RATE)
         for rate, count in zip(rates, counts, strict=True):
             workload = signer.workload(range(first, first + count), issue=False)
             first += count
