@@ -5,6 +5,8 @@ BIN := .venv/bin
 # The locks name versions and hashes, no host: any package index serves.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11 $(if $(UPGRADE),--upgrade)
+# A part of the test suite for each core, with servers of its own; a given broker they would have to share.
+SIDE_BY_SIDE = $(if $(PAYSTATE_KAFKA_BOOTSTRAP),,--numprocesses=auto --maxprocesses=4 --dist=loadfile)
 # Folders with a package-lock.json; their .npmrc keeps hosts out of it.
 NODE := tests/peers/npm service/http/typescript
 export UV_PYTHON_DOWNLOADS = never
@@ -40,7 +42,7 @@ demo: setup ## Run everything on this machine with a sandbox wallet (ONCE=1: one
 
 test: setup ## Run the whole test suite, then hold its coverage to 90 % (the state machine's to 100 %)
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE) $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='statemachine/*' --fail-under=100

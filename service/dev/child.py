@@ -22,7 +22,8 @@ LOG_TAIL_BYTES = 16_384
 # Below the range from which Linux picks ports for outgoing connections: a client that tries again and again
 # to reach a server that is down could otherwise be given the server's own port.
 PORTS = range(18_000, 30_000)
-_next_port = itertools.count(os.getpid() * 17)
+# Processes that begin together have numbers that follow on one another; their ports are to lie far apart.
+_next_port = itertools.count(os.getpid() * 7_417)
 
 
 class ServerFailedError(Exception):

@@ -1,5 +1,6 @@
 """The peers' environments in `.peers/`: made at the first use from their locks, and anew when a lock changes."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -78,12 +79,19 @@ def _want(*making: Any) -> None:
 @cache
 def _problem(name: str, place: Path, lock: Path, *commands: tuple[str, ...]) -> str:
     """Makes the environment, if it is not there as the lock has it; says why it cannot be made."""
+    FOLDER.mkdir(exist_ok=True)
+    # Tests that run side by side want the same environments.
+    with (FOLDER / ".lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        return _made(name, place, lock, commands)
+
+
+def _made(name: str, place: Path, lock: Path, commands: tuple[tuple[str, ...], ...]) -> str:
     stamp = place / ".stamp"
     digest = sha256(lock.read_bytes()).hexdigest()
     if stamp.is_file() and stamp.read_text("ascii") == digest:
         return ""
     shutil.rmtree(place, ignore_errors=True)
-    FOLDER.mkdir(exist_ok=True)
     for command in commands:
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE_S)
