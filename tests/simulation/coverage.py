@@ -7,6 +7,7 @@ from schemas.vocabulary import Flag, OperationKind, OperationState, State, Trigg
 from service.store.lanes import COUNTERS
 from statemachine.lifecycle import ROWS
 from tests.simulation.faults import MOST
+from tests.simulation.limits import NAMES
 from tests.simulation.rest import RESTING
 
 # So many seeds and more must have seen everything below.
@@ -30,6 +31,7 @@ OUT_OF_REACH: dict[tuple[State, Trigger, State], str] = {
 def required() -> set[tuple[str, ...]]:
     """Everything that must be seen, as `World.seen` and `Faults.fired` name it."""
     names: set[tuple[str, ...]] = {("fault", kind) for kind in MOST}
+    names |= {("narrow", name) for name in NAMES}
     names |= {("end", state) for state in RESTING}
     names |= {("counter", name) for name in COUNTERS}
     names |= {("flag", flag) for flag in Flag}

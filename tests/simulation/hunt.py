@@ -36,7 +36,10 @@ def find(mutant: Mutant, within: int) -> int:
 def hunt(mutant: Mutant, within: int) -> tuple[bool, str]:
     """Does so in a process of its own; whether it was found, and what was said of it."""
     command = [sys.executable, "-m", "tests.simulation.hunt", "--within", str(within), "--one", mutant.name]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return True, f"hangs for {PATIENCE_S} s"
     lines = done.stdout.strip() or done.stderr.strip()[-300:]
     return done.returncode == 0 and lines.startswith("seed "), lines
 

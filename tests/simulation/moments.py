@@ -58,5 +58,5 @@ class Moments:
         if not self._world.faults.are_over:
             self._world.faults.fired["postgres_clock_jump"] += 1
             self._world.wallet.clocks_agree = False
-            self._world.postgres.jumped_s += self._world.faults.between("postgres_clock_jump", -30, 30)
+            self._world.postgres.jump(self._world.faults.between("postgres_clock_jump", -30, 30))
             self._world.tell(f"the clock of postgres is {self._world.postgres.jumped_s:+.1f} s off")

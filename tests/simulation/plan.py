@@ -4,12 +4,13 @@ A plan is plain and can be made smaller: `shrink` takes orders, acts and faults 
 """
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from schemas.vocabulary import Kind, State, Topic
 from tests.simulation.authors import Act, Author, Buyer, OrderPlan, Temper
 from tests.simulation.faults import rates_of
+from tests.simulation.limits import limits_of
 from tests.simulation.scenes import SCENES
 
 # How long everything fails, seconds.
@@ -27,6 +28,8 @@ class Plan:
     # How many workers run at once.
     workers: int = 2
     lanes: int = 2
+    # Those that are narrower than production's.
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan_of(seed: int) -> Plan:
@@ -34,7 +37,8 @@ def plan_of(seed: int) -> Plan:
     dice = random.Random(f"{seed}:plan")
     count = dice.choice((1, 2, 3, 5, 6, 8))
     orders = tuple(_order(dice, f"o{seed}x{n}") for n in range(count))
-    return Plan(seed, orders, rates_of(seed), workers=dice.choice((1, 2, 2, 2, 3)), lanes=dice.choice((1, 2, 2, 3)))
+    workers, lanes = dice.choice((1, 2, 2, 2, 3)), dice.choice((1, 2, 2, 3))
+    return Plan(seed, orders, rates_of(seed), workers=workers, lanes=lanes, limits=limits_of(seed))
 
 
 def _order(dice: random.Random, order_id: str) -> OrderPlan:

@@ -26,8 +26,12 @@ class Postgres(Server):
         self.tables = tables
         self.statements = Statements(tables, self.now)
         self.on_commit = on_commit
-        # How far its clock is from true.
-        self.jumped_s = 0.0
+        # How far its clock is from true, and how far it has gone back: so much longer a lease of the dead lasts.
+        self.jumped_s = self.jumped_back_s = 0.0
+
+    def jump(self, seconds: float) -> None:
+        self.jumped_s += seconds
+        self.jumped_back_s += max(-seconds, 0.0)
 
     def now(self) -> datetime:
         return BEGINNING + timedelta(seconds=self.troubles.loop.time() + self.jumped_s)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tests.simulation.authors import Buyer, Temper
+from tests.simulation.authors import Buyer, OrderPlan, Temper
 from tests.simulation.faults import MOST
 from tests.simulation.plan import Plan
 
@@ -37,7 +37,7 @@ def _kind(error: Exception) -> str:
 
 
 def _smaller(plan: Plan) -> Iterator[Plan]:
-    """Whole orders first, then kinds of faults, then acts."""
+    """Whole orders first, then kinds of faults and narrow limits, then acts."""
     orders = plan.orders
     for n in range(len(orders)):
         if len(orders) > 1:
@@ -49,13 +49,20 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, without=plan.without | set(fewer[1::2]))
     for kind in fewer:
         yield replace(plan, without=plan.without | {kind})
+    if plan.limits:
+        yield replace(plan, limits={})
     if plan.workers > 1:
         yield replace(plan, workers=plan.workers - 1)
     for n, order in enumerate(orders):
-        if order.buyer.acts:
-            yield replace(plan, orders=(*orders[:n], replace(order, buyer=Buyer()), *orders[n + 1 :]))
-        if order.temper != Temper():
-            yield replace(plan, orders=(*orders[:n], replace(order, temper=Temper()), *orders[n + 1 :]))
-        for m in range(len(order.acts)):
-            acts = order.acts[:m] + order.acts[m + 1 :]
-            yield replace(plan, orders=(*orders[:n], replace(order, acts=acts), *orders[n + 1 :]))
+        for less in _less(order):
+            yield replace(plan, orders=(*orders[:n], less, *orders[n + 1 :]))
+
+
+def _less(order: OrderPlan) -> Iterator[OrderPlan]:
+    """Without its buyer, with an ordinary wallet, and without each of its acts."""
+    if order.buyer.acts:
+        yield replace(order, buyer=Buyer())
+    if order.temper != Temper():
+        yield replace(order, temper=Temper())
+    for m in range(len(order.acts)):
+        yield replace(order, acts=order.acts[:m] + order.acts[m + 1 :])

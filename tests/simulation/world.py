@@ -31,6 +31,7 @@ from tests.simulation.checks import Judge
 from tests.simulation.clients import SimulatedBroker
 from tests.simulation.faults import Faults
 from tests.simulation.http import Gateway, HttpClient
+from tests.simulation.limits import narrow
 from tests.simulation.loop import Process, SimulatedLoop, running_as
 from tests.simulation.moments import Moments
 from tests.simulation.person import Person
@@ -103,6 +104,8 @@ class World:
             with heard(self._alarm), pytest.MonkeyPatch.context() as patch:
                 # An idle world is soon over, too.
                 patch.setattr(lease, "LONGEST_BEAT_S", BEAT_S)
+                narrow(self.plan.limits, patch)
+                self.seen.update(("narrow", name) for name in self.plan.limits)
                 try:
                     self.loop.run_until_complete(self._live())
                 finally:

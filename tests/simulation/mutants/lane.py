@@ -203,4 +203,25 @@ MUTANTS = (
         "self.rows.counted[SKIPPED] += record.offset - self.rows.next_offsets[index]",
         "self.rows.counted[SKIPPED] += 0",
     ),
+    Mutant(
+        "a full queue drops",
+        "what has been read for a lane that has no room is thrown away",
+        INTAKE,
+        "if queue is None or not records:",
+        "if queue is None or not records or queue.waiting() >= QUEUE_HIGH:",
+    ),
+    Mutant(
+        "only one round of timers",
+        "of the timers that are due together only as many are taken as fit into a batch",
+        WORKER,
+        "        if self._next_due is not None:\n            dues.append(self._next_due)\n",
+        "",
+    ),
+    Mutant(
+        "memory trusted",
+        "an order that fell out of memory is not looked up, and taken for unknown",
+        WORKER,
+        "        if missing:\n            self._cache.update(",
+        "        if len(missing) == len(wanted):\n            self._cache.update(",
+    ),
 )

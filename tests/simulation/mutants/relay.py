@@ -111,4 +111,11 @@ MUTANTS = (
         "                batch = None\n            elif batch is not None:",
         "                batch = None\n                continue\n            elif batch is not None:",
     ),
+    Mutant(
+        "forgotten when behind",
+        "what a relay that is behind cannot keep in memory is not published",
+        RELAY,
+        "            self._backlog.clear()\n",
+        "            self._backlog.clear()\n            self._committed = self.position\n",
+    ),
 )
