@@ -272,6 +272,28 @@ async def test_a_record_in_the_wrong_partition_is_sent_on_to_its_own(
     assert rows[wrong]["counters"]["forwarded"] >= 1
 
 
+async def test_what_the_database_refuses_dies_alone(world: World, shop: Shop, producer: AIOKafkaProducer) -> None:
+    lanes = world.config.settings.lanes
+    together = [name for n in range(200) if lane_of(name := f"refused{n}", lanes) == 0][:9]
+    bad = {together[0], together[5]}
+    connection = await asyncpg.connect(world.config.settings.postgres_dsn)
+    # What no record can bring about: a bug of ours that only a constraint stops.
+    await connection.execute(f"alter table paystate.orders add constraint bad check (order_id not in {tuple(bad)})")
+    try:
+        batch = producer.create_batch()
+        for name in together:
+            batch.append(key=name.encode(), value=json.dumps(_created(name)).encode(), timestamp=None)
+        await producer.send_batch(batch, Topic.ORDERS, partition=0)
+        assert {(await _death(world, shop, name)).partition(":")[0] for name in bad} == {
+            "the database refuses what it leads to"
+        }
+    finally:
+        await connection.execute("alter table paystate.orders drop constraint bad")
+        await connection.close()
+    for name in set(together) - bad:
+        await shop.seen(name, "issue")
+
+
 async def test_after_all_that_the_promises_hold(paystate: Paystate) -> None:
     report = answer(paystate("verify", "--output", "json"))
     assert report["ok"], report
