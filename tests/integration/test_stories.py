@@ -3,6 +3,7 @@
 import pytest
 
 from schemas.vocabulary import State, Topic
+from service.kafka.partition import lane_of
 from service.sandbox.demo.shop import Shop
 from service.sandbox.demo.stories import STORIES, Story
 from service.sandbox.reckoning import FACTS, differences
@@ -73,3 +74,12 @@ async def test_a_cancelled_authorization_gives_everything_back(shop: Shop) -> No
         "released_minor": 5_000,
         "refunded_minor": 0,
     }
+
+
+async def test_how_far_a_lane_is_published_is_kept_with_its_commits(shop: Shop, paystate: Paystate) -> None:
+    lanes = len(answer(paystate("lanes", "--output", "json")))
+    # One after another: what is published counts once it is known to be readable, and the next commit stores it.
+    for name in [name for n in range(100) if lane_of(name := f"counted{n}", lanes) == 0][:4]:
+        await shop.create(name, "payment", 100, "A mug")
+    (row,) = [row for row in answer(paystate("lanes", "--output", "json")) if row["lane"] == 0]
+    assert 0 < row["published_seq"] <= row["lane_seq"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalOperation, KafkaTimeoutError, ProducerClosed
+from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaTimeoutError, ProducerClosed
 
 from schemas.vocabulary import Topic
 from service.kafka.clients import IsolationLevel
@@ -23,11 +23,22 @@ RETRY_S = 0.02
 BATCH_BYTES = 6_000
 
 
+class Client:
+    """What is started goes on until it is stopped, also when nobody wants it any more."""
+
+    is_open = False
+
+    async def stop(self) -> None:
+        self.is_open = False
+        await asyncio.sleep(0)
+
+
 class SimulatedBroker:
-    """The port, for one process."""
+    """The port, for one process. `clients` are all that it has handed out."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self.clients: list[Client] = []
 
     def __str__(self) -> str:
         return "simulated"
@@ -35,20 +46,24 @@ class SimulatedBroker:
     def consumer(
         self, _group_id: str | None = None, *, isolation_level: IsolationLevel = "read_committed", **_limits: int
     ) -> Any:
-        return Consumer(self._broker, committed=isolation_level == "read_committed")
+        return self._noted(Consumer(self._broker, committed=isolation_level == "read_committed"))
 
     def idempotent_producer(self) -> Any:
-        return Producer(self._broker)
+        return self._noted(Producer(self._broker))
 
     def transactional_producer(self, transactional_id: str) -> Any:
-        return TransactionalProducer(self._broker, transactional_id)
+        return self._noted(TransactionalProducer(self._broker, transactional_id))
+
+    def _noted(self, client: Client) -> Client:
+        self.clients.append(client)
+        return client
 
     async def partition_counts(self) -> dict[str, int]:
         await self._broker.ask(lambda: None, "metadata")
         return {str(topic): self._broker.lanes for topic in Topic}
 
 
-class Consumer:
+class Consumer(Client):
     """AIOKafkaConsumer with manual assignment."""
 
     def __init__(self, broker: Broker, *, committed: bool) -> None:
@@ -58,10 +73,8 @@ class Consumer:
         self._paused: set[TopicPartition] = set()
 
     async def start(self) -> None:
+        self.is_open = True
         await self._broker.ask(lambda: None, "metadata")
-
-    async def stop(self) -> None:
-        await asyncio.sleep(0)
 
     def assign(self, partitions: Sequence[TopicPartition]) -> None:
         self._positions = dict.fromkeys(partitions, 0)
@@ -71,6 +84,8 @@ class Consumer:
         return set(self._positions)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
+        if partition not in self._positions:
+            raise IllegalStateError(f"No current assignment for partition {partition}")
         self._positions[partition] = offset
 
     async def position(self, partition: TopicPartition) -> int:
@@ -131,17 +146,15 @@ class Consumer:
         return found
 
 
-class Producer:
+class Producer(Client):
     """AIOKafkaProducer, idempotent."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
     async def start(self) -> None:
+        self.is_open = True
         await self._broker.ask(lambda: None, "metadata")
-
-    async def stop(self) -> None:
-        await asyncio.sleep(0)
 
     async def send_and_wait(
         self,
@@ -193,7 +206,7 @@ class Connection:
         return self.life == self.broker.life
 
 
-class TransactionalProducer:
+class TransactionalProducer(Client):
     """AIOKafkaProducer with a transactional id."""
 
     def __init__(self, broker: Broker, transactional_id: str) -> None:
@@ -216,6 +229,7 @@ class TransactionalProducer:
         self._added.append(partition)
 
     async def start(self) -> None:
+        self.is_open = True
         while True:
             epoch = await self._broker.ask(lambda: self._broker.initialize(self._id), "metadata")
             if epoch is not None:
@@ -225,7 +239,7 @@ class TransactionalProducer:
 
     async def stop(self) -> None:
         self._is_closed = True
-        await asyncio.sleep(0)
+        await super().stop()
 
     async def begin_transaction(self) -> None:
         if self._is_in_transaction:

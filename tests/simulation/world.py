@@ -37,7 +37,7 @@ from tests.simulation.moments import Moments
 from tests.simulation.person import Person
 from tests.simulation.plan import TROUBLED_S, Plan
 from tests.simulation.postgres import Postgres, SimulatedDatabase
-from tests.simulation.promises import BrokenPromiseError
+from tests.simulation.promises import BrokenPromiseError, must
 from tests.simulation.rest import Rest
 from tests.simulation.server import LEASE_TTL_S, WORLD, Troubles
 from tests.simulation.setting import (
@@ -87,6 +87,7 @@ class World:
         self._ids = Ids(self.faults)
         self._adapters = {PROFILE: SimulatedAdapter()}
         self.processes: dict[Process, Engine] = {}
+        self._brokers: dict[Process, SimulatedBroker] = {}
         self._born = count(1)
         self._everyone: list[Process] = []
         self._to_come: dict[tuple[str, str], list[Act]] = {}
@@ -127,6 +128,7 @@ class World:
         await self._until(TROUBLED_S + REST_WITHIN_S, self._is_at_rest)
         if self.broken is None:
             self.rest.check()
+            self._check_clients()
 
     async def _until(self, moment_s: float, is_enough: Callable[[], bool]) -> None:
         while self.loop.time() < moment_s and self.broken is None and not is_enough():
@@ -135,6 +137,13 @@ class World:
     def _is_at_rest(self) -> bool:
         self._guard(self.rest.look)
         return self.traffic.under_way == 0 and not self.rest.unrest()
+
+    def _check_clients(self) -> None:
+        # One that reads and one that forwards; two relay each lane, and somebody may be looking just now.
+        most = 2 + 4 * self.plan.lanes
+        for process in self.processes:
+            running = sum(client.is_open for client in self._brokers[process].clients)
+            must(running <= most, "clients of Kafka that are given up are stopped", process.name, running)
 
     def _heal(self) -> None:
         self.tell("everything heals")
@@ -168,7 +177,7 @@ class World:
     def _start(self) -> None:
         process = Process(f"worker-{next(self._born)}")
         self._everyone.append(process)
-        broker = SimulatedBroker(self.broker)
+        broker = self._brokers[process] = SimulatedBroker(self.broker)
         forwarder = Forwarder(broker, self.plan.lanes)
         client = HttpClient(self.gateway, Caller(process.name, self.calls), self._guard)
         ports = Ports(

@@ -118,4 +118,11 @@ MUTANTS = (
         "            self._backlog.clear()\n",
         "            self._backlog.clear()\n            self._committed = self.position\n",
     ),
+    Mutant(
+        "clients left behind",
+        "the producers of a relay that begins anew go on for ever",
+        RELAY,
+        "                    await abandon(producer)\n",
+        "                    del producer\n",
+    ),
 )
