@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ import pytest
 from schemas.vocabulary import Topic
 from service.cli import main
 from service.clock import RandomIds, SystemClock
+from service.kafka.partition import lane_of
 from service.kafka.topics import administrator
 from service.sandbox.demo.shop import Shop, open_shop
 from service.sandbox.demo.world import SETTINGS, World, running_processes
@@ -55,6 +57,11 @@ def paystate(world: World) -> Paystate:
         return run_paystate(*arguments, stdin=stdin, environment=world.environment | environment)
 
     return run
+
+
+def names_in_lane(prefix: str, lane: int, lanes: int) -> Iterator[str]:
+    """Order ids that begin alike and belong to this lane, without end."""
+    return (name for n in count() if lane_of(name := f"{prefix}{n}", lanes) == lane)
 
 
 # These have signal handlers, and go on until they are told to end: they are processes of their own.

@@ -4,6 +4,7 @@ import asyncio
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Any
 
 import asyncpg
@@ -19,7 +20,7 @@ from service.sandbox.demo.world import World
 from service.sandbox.dialect import base_string, encode_form, wallet_time
 from service.sandbox.identity import Identity, kept_identity
 from service.wallets.signatures import SignType, load_private_key, sign
-from tests.integration.conftest import Paystate, answer
+from tests.integration.conftest import Paystate, answer, names_in_lane
 
 pytestmark = pytest.mark.integration
 
@@ -49,11 +50,8 @@ async def _send(world: World, producer: AIOKafkaProducer, topic: str, order_id: 
 async def _death(world: World, shop: Shop, order_id: str) -> str:
     """The reason of the key's dead letter, once a good order behind it in its lane has gone through."""
     lanes = world.config.settings.lanes
-    behind = next(
-        name
-        for n in range(10_000)
-        if lane_of(name := f"{order_id[:30]}_b{n}", lanes) == lane_of(order_id, lanes) and name not in shop.events
-    )
+    in_its_lane = names_in_lane(f"{order_id[:30]}_b", lane_of(order_id, lanes), lanes)
+    behind = next(name for name in in_its_lane if name not in shop.events)
     await shop.create(behind, "payment", 100, "Behind the bad one")
     connection = await asyncpg.connect(world.config.settings.postgres_dsn)
     try:
@@ -273,8 +271,7 @@ async def test_a_record_in_the_wrong_partition_is_sent_on_to_its_own(
 
 
 async def test_what_the_database_refuses_dies_alone(world: World, shop: Shop, producer: AIOKafkaProducer) -> None:
-    lanes = world.config.settings.lanes
-    together = [name for n in range(200) if lane_of(name := f"refused{n}", lanes) == 0][:9]
+    together = list(islice(names_in_lane("refused", 0, world.config.settings.lanes), 9))
     bad = {together[0], together[5]}
     connection = await asyncpg.connect(world.config.settings.postgres_dsn)
     # What no record can bring about: a bug of ours that only a constraint stops.

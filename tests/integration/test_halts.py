@@ -18,7 +18,6 @@ from service.config import Config, Settings
 from service.dev.kafka import EmbeddedKafka
 from service.engine import Engine
 from service.kafka import clients
-from service.kafka.partition import lane_of
 from service.kafka.topics import WrongTopicError, administrator, create_topics
 from service.lanes.rebase import NotRebasedError
 from service.store import lanes as lane_rows
@@ -26,6 +25,7 @@ from service.store import views
 from service.store.connection import Database
 from service.store.migrate import migrate
 from service.verify import verify
+from tests.integration.conftest import names_in_lane
 
 pytestmark = pytest.mark.integration
 
@@ -73,7 +73,7 @@ async def running(config: Config) -> AsyncIterator[Engine]:
 
 async def _send(config: Config, count: int) -> None:
     """Records for lane 0; they become dead letters, which is enough to move its offsets."""
-    key = next(name for n in range(100) if lane_of(name := f"o{n}", LANES) == 0)
+    key = next(names_in_lane("o", 0, LANES))
     producer = AIOKafkaProducer(bootstrap_servers=config.settings.kafka_bootstrap)
     await producer.start()
     for _ in range(count):

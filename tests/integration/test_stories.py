@@ -1,13 +1,15 @@
 """The demo's stories on the whole road: real broker, real Postgres, the sandbox wallet over HTTP."""
 
+from itertools import islice
+
 import pytest
 
 from schemas.vocabulary import State, Topic
-from service.kafka.partition import lane_of
 from service.sandbox.demo.shop import Shop
 from service.sandbox.demo.stories import STORIES, Story
+from service.sandbox.demo.world import World
 from service.sandbox.reckoning import FACTS, differences
-from tests.integration.conftest import Paystate, answer
+from tests.integration.conftest import Paystate, answer, names_in_lane
 
 pytestmark = pytest.mark.integration
 
@@ -76,10 +78,11 @@ async def test_a_cancelled_authorization_gives_everything_back(shop: Shop) -> No
     }
 
 
-async def test_how_far_a_lane_is_published_is_kept_with_its_commits(shop: Shop, paystate: Paystate) -> None:
-    lanes = len(answer(paystate("lanes", "--output", "json")))
+async def test_how_far_a_lane_is_published_is_kept_with_its_commits(
+    world: World, shop: Shop, paystate: Paystate
+) -> None:
     # One after another: what is published counts once it is known to be readable, and the next commit stores it.
-    for name in [name for n in range(100) if lane_of(name := f"counted{n}", lanes) == 0][:4]:
+    for name in islice(names_in_lane("counted", 0, world.config.settings.lanes), 4):
         await shop.create(name, "payment", 100, "A mug")
     (row,) = [row for row in answer(paystate("lanes", "--output", "json")) if row["lane"] == 0]
     assert 0 < row["published_seq"] <= row["lane_seq"]

@@ -214,7 +214,6 @@ class TransactionalProducer(Client):
         self._id = transactional_id
         self._epoch = 0
         self._is_in_transaction = False
-        self._is_closed = False
         # One after another: sequence numbers allow nothing else.
         self._sending = asyncio.Lock()
         self._sent: list[asyncio.Future[int]] = []
@@ -237,10 +236,6 @@ class TransactionalProducer(Client):
                 return
             await asyncio.sleep(RETRY_S)
 
-    async def stop(self) -> None:
-        self._is_closed = True
-        await super().stop()
-
     async def begin_transaction(self) -> None:
         if self._is_in_transaction:
             raise IllegalOperation("Already in transaction")
@@ -251,7 +246,7 @@ class TransactionalProducer(Client):
         return Batch()
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[int]:
-        if self._is_closed:
+        if not self.is_open:
             raise ProducerClosed
         if not self._is_in_transaction:
             raise IllegalOperation("Can't send messages outside transaction")
