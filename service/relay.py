@@ -81,7 +81,7 @@ class Relay:
         """Takes entries that have just been committed."""
         if not published:
             return
-        self._committed = published[-1].lane_seq
+        self._committed = max(self._committed, published[-1].lane_seq)
         self._backlog.extend(published)
         if len(self._backlog) > MAX_BACKLOG:
             self._backlog.clear()
@@ -105,7 +105,6 @@ class Relay:
 
         Waits for a broker and a database that are away.
         """
-        self._committed = max(self._committed, await journal.last_seq(self.database, self.lane))
         while True:
             producers: list[AIOKafkaProducer] = []
             try:
@@ -142,7 +141,8 @@ class Relay:
     async def _find_position(self) -> None:
         found = await committed_tail(self.broker, self.lane)
         position = self.published_low if found is None else found
-        self._committed = max(self._committed, await journal.last_seq(self.database, self.lane))
+        # In this order: what is offered in the meantime must not be forgotten.
+        self._committed = max(await journal.last_seq(self.database, self.lane), self._committed)
         check_tail(self.lane, position, self._committed)
         self.position = self._seen = position
         self._moved.set()

@@ -19,7 +19,7 @@ from service.lanes.batch import Published
 from service.lanes.errors import LaneHaltedError
 from service.relay import Relay
 from service.state_events import headers
-from service.store import lanes
+from service.store import journal, lanes
 from service.store.commit import BatchRows, JournalEntry, commit
 from service.store.connection import Database
 from service.store.lanes import LaneFencedError, LaneRow
@@ -159,13 +159,13 @@ async def _consumed(bootstrap: str, lane: int) -> list[tuple[int, dict[str, byte
 async def test_what_is_committed_before_and_after_its_start_is_published_once_and_in_order(
     bootstrap: str, database: Database, lane: LaneRow
 ) -> None:
-    journal = _Journal(database, lane)
-    await journal.write(3)
+    written = _Journal(database, lane)
+    await written.write(3)
     relay = _relay(bootstrap, database, lane)
     async with _running(relay):
         await _flushed(relay, 3)
-        relay.offer(await journal.write(900))
-        relay.offer(await journal.write(2))
+        relay.offer(await written.write(900))
+        relay.offer(await written.write(2))
         await asyncio.wait_for(relay.flushed(), 20)
     consumed = await _consumed(bootstrap, lane.lane)
     assert [seq for seq, _ in consumed] == list(range(1, 906))
@@ -178,17 +178,17 @@ async def test_what_is_committed_before_and_after_its_start_is_published_once_an
 async def test_the_next_owner_goes_on_after_the_tail_and_fences_the_last(
     bootstrap: str, database: Database, lane: LaneRow
 ) -> None:
-    journal = _Journal(database, lane)
+    written = _Journal(database, lane)
     first = _relay(bootstrap, database, lane)
     async with _running(first) as running:
-        first.offer(await journal.write(5))
+        first.offer(await written.write(5))
         await _flushed(first, 5)
         await lanes.release(database, lane.lane, lane.epoch, 5)
         (claimed,) = [row for row in await lanes.claim(database, "next", 60, 16) if row.lane == lane.lane]
-        journal.lane = claimed
+        written.lane = claimed
         second = _relay(bootstrap, database, claimed)
         async with _running(second):
-            second.offer(await journal.write(5))
+            second.offer(await written.write(5))
             await _flushed(second, 10)
             # The first one does not know yet, and tries to publish what it was told of last.
             first.offer([Published(n, f"o{n}", 1, b'{"lane_seq": 99}', [], None) for n in range(6, 9)])
@@ -201,17 +201,17 @@ async def test_the_next_owner_goes_on_after_the_tail_and_fences_the_last(
 async def test_a_relay_whose_transaction_the_broker_ended_goes_on(
     bootstrap: str, database: Database, lane: LaneRow
 ) -> None:
-    journal = _Journal(database, lane)
+    written = _Journal(database, lane)
     relay = _relay(bootstrap, database, lane)
     async with _running(relay):
-        relay.offer(await journal.write(2))
+        relay.offer(await written.write(2))
         await _flushed(relay, 2)
         # Fenced, and yet nobody else has the lane: as after a transaction that took too long.
         for n in range(2):
             stranger = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-{n}")
             await stranger.start()
             await stranger.stop()
-        relay.offer(await journal.write(2))
+        relay.offer(await written.write(2))
         await _flushed(relay, 4)
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == [1, 2, 3, 4]
 
@@ -219,13 +219,37 @@ async def test_a_relay_whose_transaction_the_broker_ended_goes_on(
 async def test_entries_that_were_never_handed_over_are_read_from_the_journal(
     bootstrap: str, database: Database, lane: LaneRow
 ) -> None:
-    journal = _Journal(database, lane)
+    written = _Journal(database, lane)
     relay = _relay(bootstrap, database, lane)
     async with _running(relay):
-        await journal.write(4)
-        relay.offer(await journal.write(1))
+        await written.write(4)
+        relay.offer(await written.write(1))
         await _flushed(relay, 5)
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == [1, 2, 3, 4, 5]
+
+
+async def test_what_is_offered_while_the_journal_is_asked_is_not_forgotten(
+    bootstrap: str, database: Database, lane: LaneRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was: the relay then held an entry that it could not come to, and looked at it without a pause for ever."""
+    written = _Journal(database, lane)
+    relay = _relay(bootstrap, database, lane)
+    asked = journal.last_seq
+
+    async def slowly(database: Database, number: int) -> int:
+        newest = await asked(database, number)
+        relay.offer(await written.write(2))
+        relay.offer(await written.write(1))
+        return newest
+
+    monkeypatch.setattr(journal, "last_seq", slowly)
+    monkeypatch.setattr("service.relay.MAX_BACKLOG", 1)
+    monkeypatch.setattr("service.relay.MAX_TRANSACTION", 1)
+    async with _running(relay):
+        await _flushed(relay, 3)
+        await asyncio.wait_for(relay.flushed(), 20)
+    consumed = [seq for seq, _ in await _consumed(bootstrap, lane.lane)]
+    assert consumed == list(range(1, written.seq + 1))
 
 
 async def test_a_topic_that_was_emptied_goes_on_from_the_low_water_mark(
@@ -250,9 +274,9 @@ async def test_a_tail_beyond_the_journal_halts_the_lane(bootstrap: str, database
 
 
 async def test_a_gap_in_the_journal_halts_the_lane(bootstrap: str, database: Database, lane: LaneRow) -> None:
-    journal = _Journal(database, lane)
-    await journal.write(2)
-    await journal.write(2, skip=1)
+    written = _Journal(database, lane)
+    await written.write(2)
+    await written.write(2, skip=1)
     with pytest.raises(LaneHaltedError, match="has no entry 3"):
         await asyncio.wait_for(_relay(bootstrap, database, lane).run(), 20)
 
@@ -309,8 +333,8 @@ async def _left_open(
 async def test_a_transaction_that_hangs_is_ended_and_not_published_twice(
     bootstrap: str, database: Database, lane: LaneRow
 ) -> None:
-    journal = _Journal(database, lane)
-    await journal.write(3)
+    written = _Journal(database, lane)
+    await written.write(3)
     relay = _relay(bootstrap, database, lane)
     records = {Topic.STATE_EVENTS: b'{"lane_seq": 1}', Topic.ORDER_STRINGS: b"{}"}
     before = await _left_open(bootstrap, relay, 1, Topic.STATE_EVENTS, records)
@@ -325,10 +349,10 @@ async def test_a_transaction_that_hangs_is_ended_and_not_published_twice(
     await before.stop()
     async with _running(relay):
         await _flushed(relay, 3)
-        relay.offer(await journal.write(2))
+        relay.offer(await written.write(2))
         await asyncio.wait_for(relay.flushed(), 20)
         # The other producer's turn has come, too.
-        relay.offer(await journal.write(2))
+        relay.offer(await written.write(2))
         await asyncio.wait_for(relay.flushed(), 20)
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == list(range(1, 8))
 
@@ -336,11 +360,11 @@ async def test_a_transaction_that_hangs_is_ended_and_not_published_twice(
 async def test_what_may_have_been_left_open_is_not_in_the_mark(
     bootstrap: str, database: Database, lane: LaneRow
 ) -> None:
-    journal = _Journal(database, lane)
+    written = _Journal(database, lane)
     relay = _relay(bootstrap, database, lane)
     async with _running(relay):
         for n in range(1, 3):
-            relay.offer(await journal.write(1))
+            relay.offer(await written.write(1))
             await _flushed(relay, n)
             # The broker is still there, so what was published before stays.
             assert relay.published_seq() == n - 1
@@ -379,16 +403,16 @@ async def test_a_relay_begins_anew_when_its_broker_has_been_away(
         return opened[-1]
 
     monkeypatch.setattr(Kafka, "transactional_producer", noted)
-    journal = _Journal(database, lane)
+    written = _Journal(database, lane)
     relay = _relay(bootstrap, database, lane)
     async with _running(relay):
         for n in range(1, 4):
-            relay.offer(await journal.write(1))
+            relay.offer(await written.write(1))
             await _flushed(relay, n)
         assert len(opened) == 2
         for connection in connections(opened[0]):
             connection.close()
-        relay.offer(await journal.write(1))
+        relay.offer(await written.write(1))
         await _flushed(relay, 4)
     assert len(opened) == 4
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == [1, 2, 3, 4]

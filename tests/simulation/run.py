@@ -5,11 +5,13 @@ Run as `python -m tests.simulation.run --seeds 2000 --from 0`; with `--story`, o
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.simulation.coverage import WHOLE_RUN, Seen, missing
@@ -21,6 +23,12 @@ from tests.simulation.world import World
 CHUNK = 50
 # Failing seeds that are named.
 SHOWN = 10
+# Of the processor; a world takes some hundredths. Whoever never gives way to the event loop would hang the run.
+HANGS_AFTER_S = 20.0
+
+
+class HangsError(Exception):
+    """A world that does not come to an end, and not even to its next moment."""
 
 
 @dataclass
@@ -41,10 +49,26 @@ def failure_of(plan: Plan, *, tells: bool = False) -> tuple[World, Exception | N
     """Runs the plan's world; answers it, and what went wrong that may not."""
     world = World(plan, tells)
     try:
-        world.run()
+        with _patience():
+            world.run()
     except Exception as error:  # noqa: BLE001 - whatever it is, the seed fails
         return world, error
     return world, None
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    def lost(_: int, __: object) -> None:
+        raise HangsError(f"nothing has come to an end in {HANGS_AFTER_S:.0f} s")
+
+    before = signal.signal(signal.SIGVTALRM, lost)
+    # Again each second: whoever hangs may catch the first one.
+    signal.setitimer(signal.ITIMER_VIRTUAL, HANGS_AFTER_S, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def run_seeds(seeds: Iterable[int]) -> Result:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from service.relay import Relay
 from tests.simulation.coverage import missing, required
 from tests.simulation.hunt import hunt
 from tests.simulation.mutants import ALL
@@ -96,3 +97,14 @@ def test_a_failing_story_is_told_as_short_as_it_can_be() -> None:
     small = shortest(plan, fails)
     assert [order.order_id for order in small.orders] == [last]
     assert len(small.orders[0].acts) <= 1
+
+
+def test_a_world_that_hangs_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs(_: Relay) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(Relay, "_sleep", hangs)
+    monkeypatch.setattr("tests.simulation.run.HANGS_AFTER_S", 0.5)
+    _, error = failure_of(plan_of(0))
+    assert "HangsError" in repr(error)
