@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from schemas.strict_json import MalformedRecordError, loads_object
 from service.wallets.html_damage import Damage, repair
 from service.wallets.parameters import MAX_PARAMETERS, MalformedFormError, base_string, codec_of, encode_form
-from service.wallets.signatures import SignType, sign, verify
+from service.wallets.signatures import SignType, sign, verify, wrong_form
+from service.wallets.wrapping import wrapped_in
 
 # A long one has 2,000 characters; what is longer than this was never an orderStr.
 MAX_ORDER_STRING_CHARACTERS: Final = 65_536
@@ -73,12 +74,18 @@ class ParsedOrderString:
         return not (self.damages or self.missing or self.problems)
 
     @property
+    def wrong_signature(self) -> str | None:
+        """Why no key can have made its signature, whatever that covers; None where one can, or there is none."""
+        wrong = wrong_form(_signature(self.params)) if self.params.get("sign") else None
+        return f"sign {wrong}" if wrong else None
+
+    @property
     def in_words(self) -> tuple[str, ...]:
         """Everything that is wrong with it, for people. It says nothing of the signature."""
         return (
             *(each.in_words for each in self.damages),
-            *(f"{name} is missing{_MISSED.get(name, '')}" for name in self.missing),
             *self.problems,
+            *(f"{name} is missing{_MISSED.get(name, '')}" for name in self.missing),
         )
 
 
@@ -98,6 +105,8 @@ def parse_order_string(text: str) -> ParsedOrderString:
         except UnicodeDecodeError:
             problems.append(f"{name} is not {charset}")
             params[name] = value.decode(codec, "replace")
+    if wrapping := wrapped_in(repaired, REQUIRED):
+        problems.insert(0, wrapping)
     return ParsedOrderString(
         params,
         _biz_content(params, problems),
@@ -119,8 +128,12 @@ def repaired_verifies(parsed: ParsedOrderString, key: RSAPublicKey, sign_type: S
     """Whether it is so signed once its ampersands are back, whatever else is wrong with it."""
     if parsed.params.get("sign_type") != sign_type.value:
         return False
+    return verify(key, parsed.base, _signature(parsed.params), sign_type)
+
+
+def _signature(params: Mapping[str, str]) -> str:
     # Base64 has no blanks: where one stands, somebody forgot to percent-encode the `+` of the signature.
-    return verify(key, parsed.base, parsed.params.get("sign", "").replace(" ", "+"), sign_type)
+    return params.get("sign", "").replace(" ", "+")
 
 
 def _charset(text: str) -> tuple[str, str, list[str]]:
@@ -159,5 +172,5 @@ def _biz_content(params: Mapping[str, str], problems: list[str]) -> dict[str, An
     try:
         return loads_object(params["biz_content"].encode("utf-8", "replace"))
     except MalformedRecordError as error:
-        problems.append(f"biz_content is {error}")
+        problems.append(f"biz_content: {error}")
         return None

@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
 MIN_KEY_BITS: Final = 1024
 # An 8192-bit private key in PEM has about 6,500 characters. A longer text is not a key.
 MAX_KEY_CHARACTERS: Final = 16_384
+# A signature is as long as its key. Keys come in multiples of this.
+_KEY_STEP_BYTES: Final = 64
 
 
 class KeyRefusedError(ValueError):
@@ -82,6 +84,17 @@ def load_public_key(text: str) -> RSAPublicKey:
 def sign(key: RSAPrivateKey, message: bytes, sign_type: SignType) -> str:
     """The signature in base64. PKCS#1 v1.5 has no randomness: the same message always gives the same text."""
     return base64.b64encode(key.sign(message, _PADDING, _HASHES[sign_type])).decode("ascii")
+
+
+def wrong_form(signature: str) -> str | None:
+    """Why the text can be the signature of no RSA key, as when its end was cut off; None where it can be one."""
+    try:
+        length = len(base64.b64decode(signature, validate=True))
+    except (binascii.Error, ValueError):
+        return f"is not base64: its {len(signature)} characters may have been cut off"
+    if length * 8 < MIN_KEY_BITS or length % _KEY_STEP_BYTES:
+        return f"has {length} bytes, as no RSA signature has: it may have been cut off"
+    return None
 
 
 def verify(key: RSAPublicKey, message: bytes, signature: str, sign_type: SignType) -> bool:

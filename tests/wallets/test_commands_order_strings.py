@@ -2,12 +2,16 @@
 
 import html
 import time
+from collections.abc import Callable
+from html.entities import html5
+from itertools import product
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl
+from urllib.parse import parse_qs, parse_qsl, quote_plus
 
 import pytest
 
 from service.wallets.alipay.by_hand import examine_order_string
+from service.wallets.html_damage import repair
 from tests.wallets.commands import run, wallet
 from tests.wallets.vectors import named
 
@@ -128,6 +132,66 @@ def test_every_spelling_of_an_escaped_ampersand_is_undone(config: str, amp: str)
     assert found["problems"][-1].startswith("its signature verifies once that is undone")
 
 
+@pytest.mark.parametrize(
+    "lost", ["×", "&times;", "&#215;", "&#xD7;", "%C3%97", "%c3%97", "%D7", "%A1%C1", "\\u00d7", "脳", "Ã—"]
+)
+def test_what_html_made_of_a_parameter_is_seen_however_it_was_written_since(config: str, lost: str) -> None:
+    whole = order_str(config)
+    ended = wallet(config, "parse-order-string", stdin=whole.replace("&times", lost))
+    found = ended.document
+    assert (ended.code, found["damage"], found["repaired"]) == (1, ["timestamp"], whole)
+
+
+def test_every_entity_that_needs_no_semicolon_is_seen() -> None:
+    # What begins with `amp` keeps its ampersand, and loses its name: nobody can tell.
+    names = sorted({name for name in html5 if not name.endswith(";") and name.lower() != "amp"})
+    assert len(names) > 100
+    for name, rest in product(names, ("", "1", "_id", "-a.b")):
+        text = f"a=1&{name}{rest}=2&b=3"
+        repaired, damages = repair(html.unescape(text))
+        # Of two entities that are one character nobody can tell which it was.
+        assert (repaired.lower(), len(damages)) == (text.lower(), 1)
+
+
+def test_json_that_was_never_encoded_hides_no_parameter(config: str) -> None:
+    text = 'biz_content={"subject":"5×a=b"}&charset=utf-8&sign_type=RSA2×tamp=1'
+    found = wallet(config, "parse-order-string", profile=None, stdin=text).document
+    assert (found["damage"], found["biz_content"]) == (["timestamp"], {"subject": "5×a=b"})
+
+
+@pytest.mark.parametrize("cut", [1, 3, 6, 100])
+def test_an_order_string_whose_end_was_cut_off_is_told_without_a_key(config: str, cut: int) -> None:
+    pairs = sorted(order_str(config).split("&"), key=lambda pair: pair.startswith("sign="))
+    ended = wallet(config, "parse-order-string", profile=None, stdin="&".join(pairs)[:-cut])
+    found = ended.document
+    assert (ended.code, found["ok"], found["signature"]) == (1, False, "not verifiable")
+    assert [problem for problem in found["problems"] if "cut off" in problem]
+    assert wallet(config, "parse-order-string", profile=None, stdin="&".join(pairs)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("wrap", "told"),
+    [
+        (quote_plus, "decode it once"),
+        (lambda text: quote_plus(quote_plus(text)), "decode it twice"),
+        (lambda text: text.replace("&", "\\u0026").replace("=", "\\u003d"), "read the JSON first"),
+        (lambda text: f"?{text}", "something stands before it"),
+        (lambda text: f"orderStr={text}", "something stands before it"),
+        (lambda text: text.replace("&", ";"), "joined with ;"),
+    ],
+)
+def test_what_an_order_string_is_wrapped_in_is_said(config: str, wrap: Callable[[str], str], told: str) -> None:
+    ended = wallet(config, "parse-order-string", stdin=wrap(order_str(config)))
+    assert (ended.code, told in ended.document["problems"][0]) == (1, True)
+
+
+def test_an_apostrophe_does_not_end_an_order_string_in_other_quotes(config: str) -> None:
+    text = order_str(config, PAY | {"subject": "it's"}).replace("%27", "'").replace("+", " ")
+    for quoted in (f'orderStr: "{text}",', f"orderStr: `{text}`"):
+        found = wallet(config, "parse-order-string", stdin=quoted).document
+        assert found["signature"] == "verified", found["problems"]
+
+
 def test_an_order_string_is_found_in_the_program_that_uses_it(config: str) -> None:
     call = f"""my.tradePay({{
   orderStr: '{named("S01")["order_str"]}',
@@ -169,7 +233,8 @@ def test_gbk_that_was_never_encoded_is_read_and_told(config: str) -> None:
             "it is of the app 2018112803019837",
         ),
         (("sign_type=RSA2", "sign_type=RSA"), "not verified", "its sign_type is RSA, the profile's RSA2"),
-        (("sign=", "sign=AAAA"), "not verified", "another key"),
+        (("sign=", "sign=AAAA"), "not verified", "sign has 259 bytes, as no RSA signature has"),
+        (("&biz_content=", "&biz_content=%7B%22a%22%3A1%2C%22a%22%3A2%7D&x="), "not verifiable", "the key 'a' is"),
         (("&method=alipay.trade.app.pay", ""), "not verifiable", "method is missing"),
         (("charset=utf-8", "charset=utf-7"), "not verifiable", "charset 'utf-7' is not one of"),
         (("&format=json", "&format=json&format=json"), "not verifiable", "format is repeated"),

@@ -119,7 +119,7 @@ def examine_order_string(raw: bytes, profile: WalletProfile | None) -> ExaminedO
     parsed = parse_order_string(quoted_in(text_of(raw)))
     signature, remarks = _signature(parsed, profile)
     return ExaminedOrderString(
-        ok=parsed.is_whole and signature != by_hand.NOT_VERIFIED,
+        ok=parsed.is_whole and not parsed.wrong_signature and signature != by_hand.NOT_VERIFIED,
         params=parsed.params,
         biz_content=parsed.biz_content,
         damage=parsed.damage,
@@ -134,14 +134,15 @@ def _signature(
     parsed: ParsedOrderString, profile: WalletProfile | None
 ) -> tuple[by_hand.Signature, tuple[str, ...]]:
     """How the signature stands, and why it does not verify."""
+    wrong = (parsed.wrong_signature,) if parsed.wrong_signature else ()
     if profile is None:
-        return by_hand.NOT_VERIFIABLE, ()
+        return by_hand.NOT_VERIFIABLE, wrong
     holds = repaired_verifies(parsed, profile.app_public_key, profile.sign_type)
     if not parsed.is_whole:
         # What stands here is not what was signed; if only the page is to blame, that is worth knowing.
         only_damaged = holds and not (parsed.missing or parsed.problems)
         remark = "its signature verifies once that is undone: nothing else has happened to it"
-        return by_hand.NOT_VERIFIABLE, (remark,) if only_damaged else ()
+        return by_hand.NOT_VERIFIABLE, (remark,) if only_damaged else wrong
     if holds:
         return by_hand.VERIFIED, ()
     sign_type, app_id = parsed.params["sign_type"], parsed.params["app_id"]
@@ -149,7 +150,7 @@ def _signature(
         return by_hand.NOT_VERIFIED, (f"its sign_type is {sign_type[:20]}, the profile's {profile.sign_type}",)
     if app_id != profile.app_id:
         return by_hand.NOT_VERIFIED, (f"it is of the app {app_id[:64]}, the profile of {profile.app_id}",)
-    return by_hand.NOT_VERIFIED, (
+    return by_hand.NOT_VERIFIED, wrong or (
         "its signature does not verify with the profile's key: another key signed it, or it was changed after",
     )
 

@@ -144,7 +144,7 @@ def examine_order_string(raw: bytes, profile: WalletProfile | None) -> ExaminedO
     read = read_order_string(raw)
     signature, remarks = _signature(read, profile)
     return ExaminedOrderString(
-        ok=read.is_whole and signature != by_hand.NOT_VERIFIED,
+        ok=read.is_whole and not read.wrong_signature and signature != by_hand.NOT_VERIFIED,
         params=read.params,
         biz_content=read.fields,
         damage=tuple(each.name for each in read.damages),
@@ -152,8 +152,8 @@ def examine_order_string(raw: bytes, profile: WalletProfile | None) -> ExaminedO
         missing=read.missing,
         problems=(
             *(each.in_words for each in read.damages),
-            *(f"{name} is missing" for name in read.missing),
             *read.problems,
+            *(f"{name} is missing" for name in read.missing),
             *remarks,
         ),
         repaired=read.repaired,
@@ -164,19 +164,20 @@ def _signature(
     read: WrittenOrderString, profile: WalletProfile | None
 ) -> tuple[by_hand.Signature, tuple[str, ...]]:
     """How the signature stands, and why it does not verify."""
+    wrong = (read.wrong_signature,) if read.wrong_signature else ()
     if profile is None:
-        return by_hand.NOT_VERIFIABLE, ()
+        return by_hand.NOT_VERIFIABLE, wrong
     holds = read.verifies(profile.app_public_key)
     if not read.is_whole:
         only_damaged = holds and not (read.missing or read.problems)
         remark = "its signature verifies once that is undone: nothing else has happened to it"
-        return by_hand.NOT_VERIFIABLE, (remark,) if only_damaged else ()
+        return by_hand.NOT_VERIFIABLE, (remark,) if only_damaged else wrong
     client_id = read.params["client_id"]
     if client_id != profile.client_id:
         return by_hand.NOT_VERIFIED, (f"it is of the client {client_id[:64]}, the profile of {profile.client_id}",)
     if holds:
         return by_hand.VERIFIED, ()
-    return by_hand.NOT_VERIFIED, (
+    return by_hand.NOT_VERIFIED, wrong or (
         "its signature does not verify with the profile's key: another key signed it, or it was changed after",
     )
 

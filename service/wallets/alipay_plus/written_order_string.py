@@ -12,7 +12,8 @@ from schemas.strict_json import MalformedRecordError, loads_object
 from service.wallets.alipay_plus.headers import is_time, signed_text
 from service.wallets.html_damage import Damage, quoted_in, repair, text_of
 from service.wallets.order_string import MAX_ORDER_STRING_CHARACTERS
-from service.wallets.signatures import SignType, verify
+from service.wallets.signatures import SignType, verify, wrong_form
+from service.wallets.wrapping import wrapped_in
 
 MEMBERS: Final = ("body", "client_id", "path", "request_time", "signature")
 _PATH: Final = re.compile(r"/[!-~]*/payments/pay")
@@ -34,14 +35,24 @@ class WrittenOrderString:
         """Nothing is damaged, missing or unreadable. It says nothing of the signature."""
         return not (self.damages or self.missing or self.problems)
 
+    @property
+    def wrong_signature(self) -> str | None:
+        """Why no key can have made its signature, whatever that covers; None where one can, or there is none."""
+        wrong = wrong_form(_signature(self.params)) if self.params.get("signature") else None
+        return f"its signature {wrong}" if wrong else None
+
     def verifies(self, key: RSAPublicKey) -> bool:
         """Whether the private half of the key has signed it, once its ampersands are back."""
         if self.missing or any(not self.params[name].isascii() for name in ("path", "client_id", "request_time")):
             return False
         given = self.params
         text = signed_text(given["path"], given["client_id"], given["request_time"], given["body"].encode())
-        # Base64 has no blanks: where one stands, somebody forgot to percent-encode the `+` of the signature.
-        return verify(key, text, given["signature"].replace(" ", "+"), SignType.RSA2)
+        return verify(key, text, _signature(given), SignType.RSA2)
+
+
+def _signature(params: Mapping[str, str]) -> str:
+    # Base64 has no blanks: where one stands, somebody forgot to percent-encode the `+` of the signature.
+    return params["signature"].replace(" ", "+")
 
 
 def is_of_this_dialect(raw: bytes) -> bool:
@@ -66,6 +77,8 @@ def read_order_string(raw: bytes) -> WrittenOrderString:
             problems.append(f"{name[:40]} is repeated")
         else:
             params[name] = _decoded(name, value, problems)
+    if wrapping := wrapped_in(repaired, MEMBERS):
+        problems.insert(0, wrapping)
     if strangers := sorted(params.keys() - set(MEMBERS)):
         problems.append(f"an order string of alipay_plus has no {', '.join(strangers)[:80]}")
     missing = tuple(name for name in MEMBERS if not params.get(name))
@@ -90,5 +103,5 @@ def _fields(params: Mapping[str, str], problems: list[str]) -> dict[str, Any] | 
     try:
         return loads_object(params["body"].encode("utf-8", "replace"))
     except MalformedRecordError as error:
-        problems.append(f"body is {error}")
+        problems.append(f"body: {error}")
         return None
