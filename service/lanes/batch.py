@@ -258,6 +258,10 @@ def issues_order_string(trigger: str, state: str) -> bool:
     return trigger == Trigger.ISSUE and state == State.PAYING
 
 
+# The end of the year 9999, behind which Python has no times. A producer that counts in microseconds is there.
+_LAST_MS = 253_402_300_799_999
+
+
 def _kept(record: ConsumerRecord) -> Record:
     names = [[name, (value or b"").decode("latin-1")] for name, value in record.headers]
     # Header values are bytes; Latin-1 keeps every one of them, and NUL, which JSON in Postgres would keep too.
@@ -268,5 +272,5 @@ def _kept(record: ConsumerRecord) -> Record:
         record.key,
         record.value,
         text,
-        datetime.fromtimestamp(max(record.timestamp, 0) / 1000, UTC),
+        datetime.fromtimestamp(min(max(record.timestamp, 0), _LAST_MS) / 1000, UTC),
     )

@@ -9,9 +9,7 @@ and something of all of them.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -23,6 +21,8 @@ from service.kafka.broker import Broker
 from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, start, within
 from service.kafka.topics import wrong_count
 from service.lanes.errors import LaneHaltedError
+from service.lanes.lane_queue import LaneQueue
+from service.lanes.unreadable import read_singly
 from service.store.lanes import LaneMovedError
 
 log = structlog.get_logger()
@@ -50,45 +50,6 @@ RETRY_S = 0.5
 def _time() -> float:
     """The event loop's time: the simulator's in a simulation."""
     return asyncio.get_running_loop().time()
-
-
-@dataclass(slots=True)
-class LaneQueue:
-    """What has been read for a lane and not been taken by it yet. `positions` follows INPUT_TOPICS."""
-
-    lane: int
-    positions: list[int]
-    # Called when the lane cannot be read on: with LaneMovedError when its topics have to be looked at again, with
-    # LaneHaltedError when a person has to.
-    on_lost: Callable[[Exception], None]
-    # A queue for each of INPUT_TOPICS.
-    records: list[deque[ConsumerRecord]] = field(default_factory=lambda: [deque() for _ in INPUT_TOPICS])
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    committed: list[int] | None = None
-
-    def take(self, limit: int) -> list[ConsumerRecord]:
-        """Up to `limit` records: the oldest first, but each partition's in the order in which it has them."""
-        taken: list[ConsumerRecord] = []
-        while len(taken) < limit:
-            filled = [records for records in self.records if records]
-            if not filled:
-                self.ready.clear()
-                break
-            if len(filled) == 1:
-                only = filled[0]
-                taken.extend(only.popleft() for _ in range(min(limit - len(taken), len(only))))
-            else:
-                taken.append(min(filled, key=_age).popleft())
-        return taken
-
-    def waiting(self) -> int:
-        """How many records have been read and not been taken."""
-        return sum(map(len, self.records))
-
-
-def _age(records: deque[ConsumerRecord]) -> int:
-    age_ms: int = records[0].timestamp
-    return age_ms
 
 
 class Intake:
@@ -154,6 +115,9 @@ class Intake:
             except OffsetOutOfRangeError as error:
                 self._lose_positions(error)
                 continue
+            except Exception as error:  # noqa: BLE001 - whatever a decoder raises for strange bytes
+                await self._read_singly(reader, error)
+                continue
             if not self._changed.is_set():
                 self._distribute(fetched)
             self._pause_and_resume(reader)
@@ -165,6 +129,26 @@ class Intake:
                 looked_at = now
                 self._look_at_shape(reader)
                 await self._look_for_stuck(reader)
+
+    async def _read_singly(self, reader: AIOKafkaConsumer, error: Exception) -> None:
+        """Halts the lane that cannot be read, once it has done what stands before; the others go on.
+
+        Raises the error when it was about none of them.
+        """
+        log.warning("kafka_unreadable", error=repr(error))
+        self._assign(reader)
+        told = False
+        for partition in reader.assignment():
+            found = await read_singly(reader, partition)
+            self._distribute({partition: found.records})
+            told = told or bool(found.records or found.why_not)
+            queue = self._queues.get(partition.partition)
+            if found.why_not and queue and queue.is_through(INPUT_TOPICS.index(partition.topic)):
+                self._lose(queue.lane, LaneHaltedError(found.why_not))
+        if not told:
+            raise error
+        self._changed.set()
+        await asyncio.sleep(RETRY_S)
 
     def _assign(self, reader: AIOKafkaConsumer) -> None:
         # No await between assign and seek: a partition without a position would look for one by itself.

@@ -21,7 +21,7 @@ from service.kafka.published import committed_tail
 from service.lanes.batch import LanePosition, Published, Started
 from service.lanes.errors import LaneHaltedError
 from service.lanes.fingerprints import places
-from service.lanes.intake import LaneQueue
+from service.lanes.lane_queue import LaneQueue
 from service.lanes.ports import Ports
 from service.lanes.worker import LaneWorker
 from service.relay import Relay, check_tail

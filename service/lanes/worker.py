@@ -19,7 +19,7 @@ from service.kafka.partition import lane_of
 from service.lanes.batch import LaneBatch, LanePosition, Published, Started
 from service.lanes.errors import LaneGoneError, LaneHaltedError
 from service.lanes.inbox import Inbox, Opened
-from service.lanes.intake import LaneQueue
+from service.lanes.lane_queue import LaneQueue
 from service.observability import BATCHES, RECORDS
 from service.store import orders as order_rows
 from service.store import parked as parked_rows

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import struct
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewPartitions
+from aiokafka.record._crc32c import crc as crc32c
 from prometheus_client import REGISTRY
 
 from schemas.vocabulary import Topic
@@ -30,6 +32,8 @@ from tests.integration.conftest import names_in_lane
 pytestmark = pytest.mark.integration
 
 LANES = 2
+# Where a batch has its CRC32C, of all that follows (KIP-98).
+_CRC = slice(17, 21)
 
 
 @pytest.fixture
@@ -78,6 +82,24 @@ async def _send(config: Config, count: int) -> None:
     await producer.start()
     for _ in range(count):
         await producer.send_and_wait(Topic.ORDERS, b"{}", key=key.encode(), partition=0)
+    await producer.stop()
+
+
+async def _send_batch(config: Config, *names: bytes) -> None:
+    """A batch of records for lane 0, each with a header of such a name, which need not be UTF-8."""
+    key = next(names_in_lane("o", 0, LANES)).encode()
+    producer = AIOKafkaProducer(bootstrap_servers=config.settings.kafka_bootstrap)
+    await producer.start()
+    batch = producer.create_batch()
+    for number, _ in enumerate(names):
+        batch.append(key=key, value=b"{}", timestamp=None, headers=[(f"name{number}", b"")])
+    # aiokafka writes names as UTF-8 only: they are changed in what it has built, and the CRC with them.
+    built = batch._build()
+    for number, name in enumerate(names):
+        place = built.index(b"name%d" % number)
+        built[place : place + len(name)] = name
+    built[_CRC] = struct.pack(">I", crc32c(bytes(built[_CRC.stop :])))
+    await (await producer.send_batch(batch, Topic.ORDERS, partition=0))
     await producer.stop()
 
 
@@ -201,3 +223,41 @@ async def test_an_engine_does_not_start_on_topics_of_another_shape(config: Confi
     engine = wiring.engine(config)
     with pytest.raises(WrongTopicError, match=r"topic service\.completions does not exist"):
         await engine.run(lambda: None)
+
+
+async def test_a_record_that_cannot_be_decoded_halts_its_lane_alone(config: Config, database: Database) -> None:
+    await _send(config, 1)
+    await _send_batch(config, b"good", b"caf\xe9", b"good")
+    async with running(config):
+        reason = await _halt_reason(database)
+        assert reason.startswith("orders.events[0] cannot be read at offset 2: UnicodeDecodeError(")
+        mine, other = await views.lane_rows(database)
+        # What stands before it was done, and nothing was skipped.
+        assert (mine["next_offsets"], other["status"]) == ([2, 0, 0], "owned")
+        assert await lane_rows.resume(database, 0)
+        assert await _halt_reason(database) == reason
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_records_may_be_compressed_with_any_codec(config: Config, database: Database, codec: str) -> None:
+    key = next(names_in_lane("o", 0, LANES)).encode()
+    producer = AIOKafkaProducer(bootstrap_servers=config.settings.kafka_bootstrap, compression_type=codec)
+    await producer.start()
+    await asyncio.gather(*[await producer.send(Topic.ORDERS, b"{}" * 99, key=key, partition=0) for _ in range(9)])
+    await producer.stop()
+    async with running(config):
+        await _lane(database, lambda row: row["next_offsets"] == [9, 0, 0])
+
+
+async def test_a_time_that_python_cannot_name_is_kept_as_the_last(config: Config, database: Database) -> None:
+    """A producer that counts in microseconds; a broker older than Kafka 4 takes it."""
+    producer = AIOKafkaProducer(bootstrap_servers=config.settings.kafka_bootstrap)
+    await producer.start()
+    key = next(names_in_lane("o", 0, LANES)).encode()
+    await producer.send_and_wait(Topic.ORDERS, b"{}", key=key, partition=0, timestamp_ms=1_764_000_000_000_000)
+    await producer.stop()
+    async with running(config):
+        await _lane(database, lambda row: row["next_offsets"] == [1, 0, 0])
+    connection = await asyncpg.connect(config.settings.postgres_dsn)
+    assert await connection.fetchval("select extract(year from record_time) from paystate.dead_letters") == 9999
+    await connection.close()

@@ -3,7 +3,7 @@
 from aiokafka import ConsumerRecord
 
 from schemas.vocabulary import INPUT_TOPICS, Topic
-from service.lanes.intake import LaneQueue
+from service.lanes.lane_queue import LaneQueue
 
 
 def record(topic: Topic, offset: int, timestamp: int) -> ConsumerRecord:
