@@ -16,11 +16,10 @@ from schemas.strict_json import MAX_RECORD_BYTES, MalformedRecordError, loads_ob
 from service.cli.context import NoError, print_json, settings, wants_json
 from service.clock import SystemClock
 from service.wallets.adapter import BuilderRefusedError, RawCallback
-from service.wallets.by_hand import FieldsRefusedError, RawAnswer, SignedMessage, WalletByHand
+from service.wallets.by_hand import NO_PATH, FieldsRefusedError, RawAnswer, SignedMessage, WalletByHand
 from service.wallets.workbench import NotByHandError, by_hand, examine_order_string
 
 _TIME: Final[TypeAdapter[datetime]] = TypeAdapter(Time)
-_DEFAULT_PATH: Final = "/"
 
 Profile = Annotated[str, typer.Option(help="The wallet profile, of the file of --config.", metavar="P")]
 Method = Annotated[
@@ -38,7 +37,10 @@ Headers = Annotated[
 HeadersTo = Annotated[
     Path | None, typer.Option(help="Write the HTTP headers there, as --headers takes them.", metavar="H.json")
 ]
-RequestPath = Annotated[str, typer.Option("--path", help="The HTTP request's path, with its query.", metavar="/P")]
+RequestPath = Annotated[
+    str,
+    typer.Option("--path", help="The path that is signed, with its query; else the profile's.", metavar="/P"),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -106,7 +108,7 @@ def verify_callback(
     profile: Profile,
     *,
     headers: Headers = None,
-    path: RequestPath = _DEFAULT_PATH,
+    path: RequestPath = NO_PATH,
     at: At = None,
 ) -> None:
     """Verify a callback's body and say what it tells of an order. Exit code 1 when it is not to be believed."""
@@ -127,7 +129,7 @@ def verify_response(
     method: Method,
     *,
     headers: Headers = None,
-    path: RequestPath = _DEFAULT_PATH,
+    path: RequestPath = NO_PATH,
     at: At = None,
 ) -> None:
     """Verify the answer to a call and say how that went. Exit code 1 when it is not to be believed."""

@@ -16,6 +16,8 @@ from statemachine.inputs import WalletEvidence
 Signature = Literal["verified", "not verified", "not verifiable"]
 VERIFIED: Final = "verified"
 NOT_VERIFIED: Final = "not verified"
+# What stands for a path that was not said.
+NO_PATH: Final = "/"
 # Nothing to verify with, or not the text that was signed.
 NOT_VERIFIABLE: Final = "not verifiable"
 
@@ -93,7 +95,7 @@ class RawAnswer:
     body: bytes
     received_at: datetime
     headers: Mapping[str, str]
-    path: str = "/"
+    path: str = NO_PATH
 
 
 class WalletByHand(Protocol):

@@ -82,7 +82,7 @@ def read_form(body: bytes, default_charset: str) -> Form:
         key = _unquoted(name) if "%" in name else name
         # A name with `=` or `&` in it would give two forms one base string, and so one signature.
         if not equals or len(key) > MAX_NAME_LENGTH or not _is_name(key):
-            raise MalformedFormError("there is a part that is not name=value")
+            raise MalformedFormError(f"it is no form: {pair[:40].encode(_BYTES)!r} is not name=value")
         if key in raw:
             # Parsers disagree about which one counts, and money must not depend on that.
             raise MalformedFormError(f"the parameter {key[:40]!r} is repeated")

@@ -32,12 +32,14 @@ from service.wallets.signatures import MAX_KEY_CHARACTERS, SignType, load_privat
 
 # The name stands in URLs (`/wallets/<name>/notify`) and in records, whose field takes 64 characters.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-# Each is tried on a callback whose signature does not verify, so their number bounds what a stranger can
-# cost us.
-MAX_WALLET_KEYS: Final = 8
+# Those that are valid are tried on a callback whose signature does not verify: their number bounds what a stranger
+# can cost us.
+MAX_WALLET_KEYS: Final = 64
 # 30 days. No authoritative lifetime is known (7 to 30 days were seen), so it can be set.
 DEFAULT_AUTHORIZATION_TIMEOUT_S: Final = 2_592_000
 _LONGEST_AUTHORIZATION_S: Final = 366 * 86_400
+# In the path of every call of Antom's.
+_ANTOM: Final = "/ams/"
 _CHARSETS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "gbk": "GBK"}
 
 
@@ -117,7 +119,8 @@ class WalletProfile(_Table):
     seller_id: _Number | None = None
     client_id: _Number | None = None
     gateway_url: Annotated[_Url, AfterValidator(_bare_url)]
-    notify_url: Annotated[_Url, AfterValidator(_url)]
+    # Without one, callbacks go where the wallet's own console sends them.
+    notify_url: Annotated[_Url, AfterValidator(_url)] | None = None
     sign_type: SignType = SignType.RSA2
     charset: Annotated[Literal["utf-8", "GBK"], BeforeValidator(_charset)] = "utf-8"
     private_key: SecretStr
@@ -129,8 +132,10 @@ class WalletProfile(_Table):
     authorization_timeout_s: Annotated[int, Field(ge=60, le=_LONGEST_AUTHORIZATION_S)] = (
         DEFAULT_AUTHORIZATION_TIMEOUT_S
     )
-    # How alipay_plus gives back what is held: `void` on mini program platforms, `cancel` at Antom.
-    release_call: Literal["void", "cancel"] = "void"
+    # How alipay_plus gives back what is held: `void` on mini program platforms, `cancel` at Antom, without a void.
+    release_call: Literal["void", "cancel"] = Field(
+        default_factory=lambda given: "cancel" if _ANTOM in given.get("gateway_url", "") else "void"
+    )
     # For the adapters that other packages bring: what the fields above have no place for.
     # Not shown anywhere: nobody here knows which of them are secrets.
     options: Annotated[dict[str, str | int | bool], Field(max_length=64)] = Field(

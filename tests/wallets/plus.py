@@ -26,6 +26,7 @@ def table(**fields: Any) -> dict[str, Any]:
         "client_id": CLIENT_ID,
         "gateway_url": GATEWAY,
         "notify_url": NOTIFY_URL,
+        "release_call": "void",
         "private_key_file": "app_rsa2048.pkcs8.pem",
         "wallet_keys": [{"public_key_file": "wallet_rsa2048.pub.pem"}],
     } | fields

@@ -77,6 +77,13 @@ REFUSED = [
     (PAY | {"time_expire": "2026-01-15 10:20:30"}, (), "time_expire: 2026-01-15 10:20:30 is over"),
     (PAY | {"subject": ""}, (), "subject: is required"),
     (FREEZE | {"pay_timeout": "1c"}, (), "pay_timeout"),
+    (FREEZE | {"extra_param": {"category": "CHARGE_PILE_CAR"}}, (), "extra_param: should be a string"),
+    (PAY | {"passback_params": ["a"]}, (), "passback_params: should be a string"),
+    (PAY | {"discountable_amount": 5}, (), "discountable_amount: should be a string"),
+    (PAY | {"discountable_amount": "1.555"}, (), "discountable_amount: 1.555 is not an amount"),
+    (PAY | {"goods_detail": [{"price": "1e2"}]}, (), "goods_detail.price: 1e2 is not an amount"),
+    (PAY | {"time_expire": "2026-01-15 10:40:30.5"}, (), "time_expire: should be yyyy-MM-dd HH:mm:ss"),
+    (PAY | {"subject": "a&trade_status=TRADE_SUCCESS"}, (), "subject: has a field's name"),
     (PAY, ("--method", "alipay.trade.refund"), "is called by a server"),
     (PAY, ("--method", "alipay trade"), "method: should be"),
 ]
@@ -90,10 +97,28 @@ def test_what_a_wallet_would_refuse_is_refused(config: str, biz: Any, more: tupl
     assert ended.err.count("\n") == 1
 
 
+def test_what_only_looks_like_a_field_is_signed(config: str) -> None:
+    biz = PAY | {
+        "subject": "AT&T=1",
+        "passback_params": "merchantBizType=3C&no=2016",
+        "quit_url": "https://m/?a=1&b=",
+    }
+    found = wallet(config, "parse-order-string", stdin=order_str(config, biz)).document
+    assert (found["ok"], found["biz_content"]) == (True, biz)
+
+
+def test_what_says_nothing_is_left_out(config: str) -> None:
+    biz = PAY | {"extend_params": {}, "goods_detail": [], "body": "", "promo": {"a": {}, "b": "c"}}
+    found = wallet(config, "parse-order-string", stdin=order_str(config, biz)).document
+    assert found["biz_content"] == PAY | {"promo": {"b": "c"}}
+
+
 def test_a_character_that_the_charset_cannot_hold_is_refused(config: str) -> None:
     ended = wallet(config, "order-string", stdin=PAY | {"subject": "emoji 😀"}, profile="gbk")
     assert (ended.code, ended.out) == (1, "")
     assert "GBK cannot hold U+1F600" in ended.err
+    named = wallet(config, "order-string", stdin=PAY | {"extend_params": {"😀": "x"}}, profile="gbk")
+    assert (named.code, "extend_params: GBK cannot hold U+1F600" in named.err) == (1, True)
 
 
 # ------------------------------------------------------------------------------------------------------- damage

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -211,10 +211,13 @@ def test_an_answer_is_believed(vector: Vector, config: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("notify_type", ["PAYMENT_RESULT", "CAPTURE_RESULT", "REFUND_RESULT", "VOID_RESULT"])
 def test_a_callback_that_a_wallet_signed_is_believed(config: str, notify_type: str, tmp_path: Path) -> None:
     body, headers = signed(config, plus.notification(notify_type), tmp_path)
-    for path in ((), ("--path", "/behind/a/proxy")):
+    for path in ((), ("--path", urlsplit(NOTIFY_URL).path)):
         ended = wallet(config, "verify-callback", "--headers", headers, *path, "--at", AT, stdin=body)
         assert (ended.code, ended.document["reason"]) == (0, "genuine")
         assert ended.document["fact"]["order_id"] == "o1"
+    for path in ("/another", urlsplit(NOTIFY_URL).path + "?x=1"):
+        ended = wallet(config, "verify-callback", "--headers", headers, "--path", path, "--at", AT, stdin=body)
+        assert (ended.code, ended.document["fact"]) == (1, None)
     nothing = signed(config, {"notifyType": "DISPUTE"}, tmp_path)
     ended = wallet(config, "verify-callback", "--headers", nothing[1], stdin=nothing[0])
     assert (ended.code, ended.document["fact"]) == (0, None)
@@ -235,8 +238,9 @@ def test_what_to_do_about_a_callback_is_said(config: str, tmp_path: Path) -> Non
     stranger = headers_in(
         tmp_path, json.loads(Path(headers).read_text("utf-8")) | {"request-time": "2026-01-15T02:20:31Z"}
     )
-    assert f"it was tried for /p or {NOTIFY_URL}: if it was sent to another" in refused(
-        "--headers", stranger, "--path", "/p"
+    assert f"it was tried for {NOTIFY_URL}: if it was sent to another" in refused("--headers", stranger)
+    assert refused("--headers", stranger, "--path", "/p").endswith(
+        "it was tried for https://m.example.com/p: if it was sent to another address, name that with --path"
     )
     assert wallet(config, "sign-callback", stdin={}).code == 1
     nowhere = wallet(config, "sign-callback", "--headers-to", str(tmp_path / "no" / "H"), stdin=plus.notification())
@@ -301,6 +305,12 @@ ALONE: list[tuple[str, dict[str, Any], Outcome]] = [
     ("inquiryPayment", {"result": plus.result("PARAM_ILLEGAL", "F")}, U),
     ("inquiryRefund", {"result": plus.result(), "refundStatus": "SUCCESS"}, S),
     ("inquiryRefund", {"result": plus.result(), "refundStatus": "PENDING"}, P),
+    ("inquiryPayment", {"result": plus.result(), "paymentResult": plus.result()}, S),
+    ("inquiryPayment", {"result": plus.result(), "paymentResult": plus.result("PAYMENT_PENDING", "S")}, P),
+    ("inquiryPayment", plus.standing() | {"paymentResult": plus.result("PAYMENT_PENDING", "S")}, U),
+    ("refund", {"result": plus.result(), "refundAmount": plus.amount("2000")}, S),
+    ("refund", {"result": plus.result(), "refundAmount": {"currency": "CNY", "value": 2000}}, U),
+    ("refund", {"result": plus.result(), "refundAmount": {"currency": "CNY", "value": "20.00"}}, U),
     ("capture", {}, U),
 ]
 

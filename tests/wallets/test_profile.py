@@ -11,6 +11,8 @@ from schemas.vocabulary import LatePayment
 from service.wallets.profile import ProfileRefusedError, load_profiles
 from service.wallets.registry import build_adapters
 from service.wallets.signatures import SignType
+from tests.wallets import plus
+from tests.wallets.orders import order
 from tests.wallets.vectors import KEYS, NOW, profile, table
 
 TOML = """
@@ -72,6 +74,26 @@ def test_a_key_in_the_table_itself() -> None:
     mall = profile(private_key_file=None, private_key=private, wallet_keys=[{"public_key": public}])
     assert private.strip()[:40] not in repr(mall)
     assert mall.app_public_key.key_size == 2048
+
+
+def test_any_number_of_keys_and_no_notify_url() -> None:
+    """Old ones are kept, so that what they signed can be verified; and callbacks may go where the console says."""
+    old = {"public_key_file": "stranger_rsa2048.pub.pem", "not_after": NOW}
+    mall = profile(notify_url=None, wallet_keys=[*[old] * 20, {"public_key_file": "wallet_rsa2048.pub.pem"}])
+    assert len(mall.wallet_keys_at(NOW)) == 1
+    assert "notify_url" not in build_adapters({"mall": mall})["mall"].order_string(order())
+
+
+@pytest.mark.parametrize(
+    ("gateway", "given", "call"),
+    [
+        ("https://wallet.example/ams/api/v1", {}, "cancel"),
+        ("https://wallet.example/v2", {}, "void"),
+        ("https://wallet.example/ams/api/v1", {"release_call": "void"}, "void"),
+    ],
+)
+def test_antom_has_no_void(gateway: str, given: dict[str, str], call: str) -> None:
+    assert plus.profile(**{"gateway_url": gateway, "release_call": None} | given).release_call == call
 
 
 MISTAKES = [

@@ -68,12 +68,13 @@ def read_node(body: bytes, method: str, profile: WalletProfile, at: datetime) ->
         members = _members(text)
     except UnicodeDecodeError:
         raise UnbelievableError(f"not {profile.charset}") from None
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
         # Also what our own hooks find: repeated keys, NaN.
-        raise UnbelievableError("not a JSON object without repeated keys") from None
+        raise UnbelievableError(f"not a sound JSON object: {error}"[:200]) from None
     names = [name for name in (node_name(method), _ERROR_NODE) if name in members]
     if len(names) != 1:
-        raise UnbelievableError("it has no node of this method, or two")
+        found = ", ".join(name[:64] for name in members if name != "sign") or "nothing"
+        raise UnbelievableError(f"it should have {node_name(method)} or {_ERROR_NODE}, and has {found}"[:300])
     node, raw = members[names[0]]
     if not isinstance(node, dict):
         raise UnbelievableError("its node is not an object")
@@ -100,6 +101,8 @@ def _is_signed(raw: str, node: dict[str, Any], signature: str, profile: WalletPr
             messages.append(unescaped)
     codec = codec_of(profile.charset)
     keys = profile.wallet_keys_at(at)
+    if not keys:
+        raise UnbelievableError("no key of the wallet was valid when it arrived", _code_of(node))
     return any(
         verify(key, message.encode(codec), signature, profile.sign_type) for message in messages for key in keys
     )
@@ -143,7 +146,7 @@ def _members(text: str) -> dict[str, tuple[Any, str]]:
     while True:
         name, end = _DECODER.raw_decode(text, _skip(text, at))
         if not isinstance(name, str) or name in members or len(members) == _MAX_MEMBERS:
-            raise ValueError("a name that is no string, or is repeated, or one too many")
+            raise ValueError(f"a name is no string, or repeated, or one too many: {str(name)[:64]!r}")
         start = _skip(text, _expect(text, _skip(text, end), ":"))
         value, end = _DECODER.raw_decode(text, start)
         members[name] = (value, text[start:end])
@@ -171,7 +174,7 @@ def _expect(text: str, at: int, character: str) -> int:
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a repeated key")
+        raise ValueError("a key is repeated")
     return members
 
 

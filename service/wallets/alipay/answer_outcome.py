@@ -4,12 +4,18 @@ The service never decides by this: `answer_facts` compares with what was asked, 
 """
 
 from decimal import Decimal, InvalidOperation
+from typing import Final
 
 from schemas.vocabulary import Outcome
 from service.wallets.alipay import terms
 from service.wallets.alipay.answer import Node
 from service.wallets.alipay.codes import Verdict, verdict
 from service.wallets.alipay.movements import movement_outcome, trade_outcome, trade_standing
+
+# Closes a trade or gives its money back; the service never calls it.
+TRADE_CANCEL: Final = "alipay.trade.cancel"
+# What was frozen and is given back is on its way (see `answer_facts`).
+_CANCELLED: Final = {"close": Outcome.SUCCEEDED, "refund": Outcome.SUCCEEDED, "unfreeze": Outcome.PENDING}
 
 
 def outcome_of(method: str, node: Node) -> Outcome:
@@ -43,6 +49,8 @@ def _made(method: str, node: Node, *, is_query: bool) -> Outcome:
         status = node.text("refund_status")
         found = status == "REFUND_SUCCESS" or (status is None and _is_some(node, "refund_amount"))
         return Outcome.SUCCEEDED if found else Outcome.PENDING
+    if method in (terms.CANCEL, TRADE_CANCEL):
+        return _CANCELLED.get(node.text("action") or "", Outcome.UNKNOWN)
     # A question of which we do not know how to read the answer has not told us anything.
     return Outcome.UNKNOWN if is_query else Outcome.SUCCEEDED
 

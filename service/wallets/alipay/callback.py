@@ -41,6 +41,11 @@ FIELDS: Final = (
 _HIDDEN: Final = re.compile(rf"&(?:{'|'.join(FIELDS)})=")
 
 
+def hides_a_field(value: str) -> bool:
+    """Whether there is something in the value that could be cut out of it as a field of its own."""
+    return "&" in value and _HIDDEN.search(value) is not None
+
+
 def verify_callback(body: bytes, profile: WalletProfile, at: datetime) -> dict[str, str]:
     """The parameters of a genuine callback, empty ones left out. Raises CallbackRefusedError, nothing else.
 
@@ -54,7 +59,9 @@ def verify_callback(body: bytes, profile: WalletProfile, at: datetime) -> dict[s
         raise CallbackRefusedError(str(error)) from None
     # Pinned: the hash is ours to choose, and a message that claims another is not for this application.
     if form.text.get("sign_type", profile.sign_type) != profile.sign_type:
-        raise CallbackRefusedError(f"its sign_type is not {profile.sign_type}, which the profile says")
+        raise CallbackRefusedError(
+            f"its sign_type is {form.text['sign_type'][:20]}, and the profile's is {profile.sign_type}"
+        )
     _check_signature(form, profile, at)
     _check_values(form.text)
     _check_addressee(form.text, profile)
@@ -103,7 +110,7 @@ def _check_values(text: Mapping[str, str]) -> None:
     for name, value in text.items():
         if "\0" in value:
             raise CallbackRefusedError(f"there is a NUL character in {name[:40]}, which no database takes")
-        if "&" in value and _HIDDEN.search(value):
+        if hides_a_field(value):
             raise CallbackRefusedError(f"another field hides in the value of {name[:40]}")
 
 

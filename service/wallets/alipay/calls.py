@@ -54,7 +54,7 @@ def common_parameters(
         "format": "json",
         "version": "1.0",
         "sign_type": profile.sign_type.value,
-        "notify_url": profile.notify_url if with_notify_url else "",
+        "notify_url": (profile.notify_url if with_notify_url else None) or "",
         "app_auth_token": profile.app_auth_token.get_secret_value() if profile.app_auth_token else "",
         "app_cert_sn": profile.app_cert_sn or "",
         "alipay_root_cert_sn": profile.alipay_root_cert_sn or "",

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from schemas.money import InvalidMoneyError, exponent, from_decimal, to_decimal
 from service.wallets.adapter import BuilderRefusedError
+from service.wallets.alipay.callback import hides_a_field
 from service.wallets.parameters import codec_of, parse_wallet_time
 
 APP_PAY: Final = "alipay.trade.app.pay"
@@ -74,9 +75,15 @@ _TIMEOUTS: Final = ("timeout_express", "pay_timeout")
 _NUMBER: Final = re.compile(r"[A-Za-z0-9_]+")
 _TIMEOUT: Final = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 _UNITS_S: Final = {"m": MINUTE_S, "h": 3_600, "d": 86_400}
-# A text of ours comes back in a signed callback, whose base string does not escape: `&name=` in it could be
-# cut out by someone in between as a parameter of its own, and the signature would still hold.
-_LIKE_A_PARAMETER: Final = re.compile(r"&[A-Za-z_][A-Za-z0-9_.]*=")
+# Of these nothing is known but that they are strings; `extra_param` holds JSON, as a string of its own.
+_STRINGS: Final = (
+    "auth_confirm_mode", "auth_no", "body", "extra_param", "operation_id", "passback_params", "payee_user_id",
+    "product_code", "store_id", "trade_no", "trans_currency",
+)  # fmt: skip
+_AMOUNT_NAME: Final = re.compile(r"(?:.*[._])?(?:amount|fee|price)")
+_DECIMAL: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,2})?")
+# As Python and the wallet write it: without parts of a second.
+_TIME_CHARACTERS: Final = len("2026-01-15 10:20:30")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 _METHOD: Final = re.compile(r"[A-Za-z0-9_.]{1,128}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -120,10 +127,18 @@ def _without_empty(biz: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that say something, also inside objects (`extend_params`)."""
     return {
         # Most are strings, and asking an abstract class costs more than all else here.
-        name: _without_empty(value) if not isinstance(value, str) and isinstance(value, Mapping) else value
+        name: value if isinstance(value, str) else _without_empty_inside(value)
         for name, value in biz.items()
-        if value is not None and value != ""
+        if value not in (None, "", {}, [])
     }
+
+
+def _without_empty_inside(value: object) -> object:
+    if isinstance(value, Mapping):
+        return _without_empty(value)
+    if isinstance(value, (list, tuple)):
+        return [_without_empty_inside(each) for each in value]
+    return value
 
 
 def _check_presence(method: str, fields: Mapping[str, Any]) -> None:
@@ -140,10 +155,14 @@ def _check_presence(method: str, fields: Mapping[str, Any]) -> None:
             raise BuilderRefusedError(f"{name}: should be {' or '.join(words)} for {method}")
     if method == TRADE_PAY and "auth_no" in fields and fields.get("product_code") != "PRE_AUTH_ONLINE":
         raise BuilderRefusedError("product_code: should be PRE_AUTH_ONLINE where auth_no is")
+    if method == TRADE_PAY and "auth_no" not in fields and fields.get("product_code") == "PRE_AUTH_ONLINE":
+        raise BuilderRefusedError("auth_no: is required where product_code is PRE_AUTH_ONLINE")
 
 
 def _check_field(name: str, value: object, charset: str, codec: str) -> None:
     _check_value(name, value, charset, codec)
+    if name in _STRINGS and not isinstance(value, str):
+        raise BuilderRefusedError(f"{name}: should be a string")
     if name in LENGTHS or name in _AMOUNTS or name in _TIMEOUTS or name == "time_expire":
         if not isinstance(value, str):
             raise BuilderRefusedError(f"{name}: should be a string")
@@ -155,21 +174,33 @@ def _check_field(name: str, value: object, charset: str, codec: str) -> None:
 def _check_value(name: str, value: object, charset: str, codec: str) -> None:
     """Whatever its field: no float (money would be rounded), and nothing that the charset cannot hold."""
     if isinstance(value, str):
-        # Every charset of the wallet's holds ASCII.
-        if not value.isascii():
-            _check_characters(name, value, charset, codec)
-        if "&" in value and name != "biz_content" and _LIKE_A_PARAMETER.search(value):
-            raise BuilderRefusedError(f"{name}: has something like '&name=', which a callback could be cut at")
+        _check_string(name, value, charset, codec)
     elif isinstance(value, float):
         raise BuilderRefusedError(f"{name}: a float is not exact; write the amount as a string")
     elif isinstance(value, Mapping):
         for inner_name, inner in value.items():
+            if not inner_name.isascii():
+                _check_characters(name, inner_name, charset, codec)
             _check_value(f"{name}.{inner_name}", inner, charset, codec)
     elif isinstance(value, (list, tuple)):
         for inner in value:
             _check_value(name, inner, charset, codec)
     elif not isinstance(value, (bool, int)):
         raise BuilderRefusedError(f"{name}: is no JSON value")
+    elif _AMOUNT_NAME.fullmatch(name):
+        raise BuilderRefusedError(f"{name}: should be a string")
+
+
+def _check_string(name: str, value: str, charset: str, codec: str) -> None:
+    # Every charset of the wallet's holds ASCII.
+    if not value.isascii():
+        _check_characters(name, value, charset, codec)
+    # A text of ours comes back in a signed callback, whose base string does not escape: someone in between could
+    # cut a field out of it, and the signature would still hold.
+    if hides_a_field(value):
+        raise BuilderRefusedError(f"{name}: has a field's name like '&amount=' in it, where callbacks could be cut")
+    if name not in _AMOUNTS and _AMOUNT_NAME.fullmatch(name) and _DECIMAL.fullmatch(value) is None:
+        raise BuilderRefusedError(f"{name}: {value[:40]} is not an amount with at most two decimal places")
 
 
 def _check_characters(name: str, value: str, charset: str, codec: str) -> None:
@@ -194,7 +225,7 @@ def _check_text(name: str, value: str) -> None:
             raise BuilderRefusedError(f"{name}: {value} is not an amount between 0.01 and 100000000.00")
     if name in _TIMEOUTS:
         _check_timeout(name, value)
-    if name == "time_expire" and parse_wallet_time(value) is None:
+    if name == "time_expire" and (len(value) != _TIME_CHARACTERS or parse_wallet_time(value) is None):
         raise BuilderRefusedError("time_expire: should be yyyy-MM-dd HH:mm:ss")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
+from urllib.parse import urljoin
 
 from schemas.strict_json import MalformedRecordError, loads_object
 from schemas.vocabulary import Outcome
@@ -19,6 +20,7 @@ from service.wallets.alipay_plus.adapter import AlipayPlusAdapter
 from service.wallets.alipay_plus.answer_outcome import outcome_of
 from service.wallets.alipay_plus.codes import result_of
 from service.wallets.alipay_plus.headers import (
+    DOES_NOT_VERIFY,
     REQUEST_TIME,
     RESPONSE_TIME,
     NotBelievedError,
@@ -70,7 +72,12 @@ class AlipayPlusByHand:
 
     def examine_callback(self, callback: RawCallback) -> ExaminedCallback:
         """See WalletByHand. A line's end that a file or a pipe has added is left out."""
-        adapter = AlipayPlusAdapter(self.name, self.profile)
+        profile = self.profile
+        if callback.path != by_hand.NO_PATH:
+            # Where it is said at which path it came, it has to be signed for that one.
+            at = urljoin(profile.notify_url or profile.gateway_url, callback.path)
+            profile = profile.model_copy(update={"notify_url": at})
+        adapter = AlipayPlusAdapter(self.name, profile)
 
         def examined(body: bytes) -> ExaminedCallback:
             return by_hand.examine_callback(adapter, replace(callback, body=body))
@@ -78,7 +85,7 @@ class AlipayPlusByHand:
         found = _first_that_is_ok(callback.body, examined)
         if found.ok:
             return found
-        remark = self._remark(callback.headers, REQUEST_TIME, f"{callback.path} or {self.profile.notify_url}")
+        remark = self._remark(found.reason, callback.headers, REQUEST_TIME, str(profile.notify_url))
         return replace(found, reason=f"{found.reason}{remark}")
 
     def examine_answer(self, answer: RawAnswer) -> ExaminedAnswer:
@@ -90,6 +97,8 @@ class AlipayPlusByHand:
         if not fields:
             raise FieldsRefusedError("a callback that says nothing: there should be a notifyType and a result")
         body = json.dumps(fields, separators=(",", ":")).encode("ascii")
+        if self.profile.notify_url is None:
+            raise FieldsRefusedError("the profile has no notify_url, and a callback is signed for its path")
         return SignedMessage(self._headers(self.profile.notify_url, at, body), body)
 
     def sign_request(self, method: str, biz: Mapping[str, Any], at: datetime) -> SignedMessage:
@@ -113,29 +122,31 @@ class AlipayPlusByHand:
         code = result_of(fields).reason
         if answer.method not in CALLS:
             return _not_believed(f"{answer.method[:64]} is none of {', '.join(CALLS)}", code)
-        path = path_of(calls.url_of(self.profile, answer.method))
+        path = path_of(calls.url_of(self.profile, answer.method)) if answer.path == by_hand.NO_PATH else answer.path
         try:
             verify_headers(
                 answer.headers,
                 answer.body,
-                paths=(path, answer.path),
+                paths=(path,),
                 time_name=RESPONSE_TIME,
                 profile=self.profile,
                 at=answer.received_at,
             )
         except NotBelievedError as error:
-            return _not_believed(f"{error}{self._remark(answer.headers, RESPONSE_TIME, path)}", code)
+            return _not_believed(f"{error}{self._remark(str(error), answer.headers, RESPONSE_TIME, path)}", code)
         outcome, code = outcome_of(answer.method, fields)
         said = fields["result"].get("resultMessage") if isinstance(fields.get("result"), dict) else None
         reason = f"genuine: {said[:200]}" if isinstance(said, str) and said else "genuine"
         return ExaminedAnswer(ok=True, reason=reason, outcome=outcome, code=code, body=fields)
 
-    def _remark(self, headers: Mapping[str, str], time_name: str, signed_for: str) -> str:
+    def _remark(self, why: str, headers: Mapping[str, str], time_name: str, signed_for: str) -> str:
         """What to do about it, where that can be told from the headers."""
         if lacking := [name for name in ("client-id", time_name, "signature") if not headers.get(name)]:
             return f"; there is no header {', '.join(lacking)}: give those it came with with --headers H.json"
         if headers["client-id"] != self.profile.client_id:
             return f"; it is for the client {headers['client-id'][:64]}, the profile for {self.profile.client_id}"
+        if why != DOES_NOT_VERIFY:
+            return ""
         return f"; it was tried for {signed_for}: if it was sent to another address, name that with --path"
 
 

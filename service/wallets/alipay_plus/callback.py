@@ -54,7 +54,7 @@ def verify_callback(callback: RawCallback, profile: WalletProfile) -> dict[str, 
         verify_headers(
             callback.headers,
             callback.body,
-            paths=(callback.path, path_of(profile.notify_url)),
+            paths=(callback.path, *([path_of(profile.notify_url)] if profile.notify_url else [])),
             time_name=REQUEST_TIME,
             profile=profile,
             at=callback.received_at,
@@ -176,6 +176,8 @@ def _of_a_movement(
 
 def _outcome(result: Result, status: object) -> Outcome:
     """By its own status where there is one (a refund's), for a result may only say that it was accepted."""
+    if status == "SUCCESS" and result.status == "F":
+        return Outcome.UNKNOWN
     if status is not None:
         return _STATUSES.get(status, Outcome.PENDING) if isinstance(status, str) else Outcome.UNKNOWN
     if result.verdict is Verdict.DONE:

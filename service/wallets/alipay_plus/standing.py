@@ -65,7 +65,7 @@ class Standing:
 
 def standing_of(order: Order, fields: Mapping[str, Any]) -> Standing:
     """Reads the answer. Raises NotAnAnswerError or InvalidMoneyError for what cannot be understood."""
-    verdict, code = _status(fields)
+    verdict, code = payment_status(fields)
     amount = read_amount(fields["paymentAmount"]) if "paymentAmount" in fields else None
     movements = _movements(order, fields)
     was_cancelled = verdict is Verdict.CANCELLED
@@ -83,13 +83,18 @@ def standing_of(order: Order, fields: Mapping[str, Any]) -> Standing:
     )
 
 
-def _status(fields: Mapping[str, Any]) -> tuple[Verdict, str]:
-    """Of `paymentStatus`, or where there is none of `paymentResult`, as some platforms have it."""
-    status = fields.get("paymentStatus")
+def payment_status(fields: Mapping[str, Any]) -> tuple[Verdict, str]:
+    """What `paymentStatus` says, or `paymentResult`, as some platforms have it; and the code that says so.
+
+    Where there are both, the first cannot call paid what the second calls pending or failed.
+    """
+    status, result = fields.get("paymentStatus"), result_of(fields, "paymentResult")
     if status is None:
-        result = result_of(fields, "paymentResult")
         return result.verdict, result.reason
-    return _STATUSES.get(status, Verdict.UNKNOWN) if isinstance(status, str) else Verdict.UNKNOWN, str(status)
+    verdict = _STATUSES.get(status, Verdict.UNKNOWN) if isinstance(status, str) else Verdict.UNKNOWN
+    if verdict is Verdict.DONE and result.status and result.verdict is not Verdict.DONE:
+        return Verdict.UNKNOWN, f"{status} and {result.reason}"
+    return verdict, str(status)
 
 
 def _had_been_paid(order: Order, fields: Mapping[str, Any], movements: tuple[Movement, ...] | None) -> bool:

@@ -36,7 +36,9 @@ def read_amount(given: object) -> tuple[int, str]:
     if not isinstance(given, Mapping):
         raise InvalidMoneyError("an amount is not an object")
     value, currency = given.get("value"), given.get("currency")
-    if not isinstance(value, str) or _VALUE.fullmatch(value) is None or int(value) > MAX_AMOUNT_MINOR:
+    if not isinstance(value, str):
+        raise InvalidMoneyError(f"an amount's value is {str(value)[:40]} and should be a string of minor units")
+    if _VALUE.fullmatch(value) is None or int(value) > MAX_AMOUNT_MINOR:
         raise InvalidMoneyError(f"{str(value)[:40]!r} is not an amount in minor units")
     if not isinstance(currency, str):
         raise InvalidMoneyError("an amount has no currency")
