@@ -1,4 +1,4 @@
-"""What is generated from the code: JSON Schema, and pictures of the lifecycle."""
+"""What is generated from the code: JSON Schema, AsyncAPI, and pictures of the lifecycle."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +19,7 @@ class GraphFormat(StrEnum):
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands."""
-    schema = typer.Typer(help="The records' JSON Schema.", no_args_is_help=True)
+    schema = typer.Typer(help="The records' JSON Schema, and AsyncAPI.", no_args_is_help=True)
     machine = typer.Typer(help="The lifecycle.", no_args_is_help=True)
     app.add_typer(schema, name="schema")
     app.add_typer(machine, name="machine")
@@ -28,10 +28,12 @@ def add_to(app: typer.Typer) -> None:
     def schema_export(
         context: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made if missing.")]
     ) -> None:
-        """Write a JSON Schema file for every record, in a folder for each topic."""
+        """Write JSON Schema for every record, in a folder for each topic, and all as one AsyncAPI 3.0 document."""
+        from importlib.metadata import version
+
         from schemas.export import export
 
-        written = [str(path) for path in export(folder)]
+        written = [str(path) for path in export(folder, version("paystate"))]
         if wants_json(context):
             print_json({"written": written})
         else:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
@@ -197,7 +198,9 @@ def test_what_cannot_be_done_is_said_in_one_line(
 def test_schemas_and_pictures_are_written(tmp_path: Path) -> None:
     written = answer(run_paystate("schema", "export", str(tmp_path), "--output", "json", environment={}))
     assert str(tmp_path / "orders.events" / "order.created.schema.json") in written["written"]
-    assert run_paystate("schema", "export", str(tmp_path), environment={}).stdout.count("\n") == 10
+    assert run_paystate("schema", "export", str(tmp_path), environment={}).stdout.count("\n") == 11
+    described = json.loads((tmp_path / "asyncapi.json").read_text("utf-8"))
+    assert (described["info"]["title"], described["info"]["version"]) == ("paystate", version("paystate"))
     graph = run_paystate("machine", "graph", "--format", "mermaid", environment={}).stdout
     assert graph.startswith("stateDiagram-v2\n")
     assert "| trigger |" in run_paystate("machine", "graph", "--format", "matrix", environment={}).stdout

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.export import RECORDS
+from schemas.records import RECORDS
 from schemas.strict_json import MalformedRecordError, loads_object
 
 TIME = "2026-03-01T12:00:00Z"

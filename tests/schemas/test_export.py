@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from schemas.export import DIALECT, RECORDS, export, json_schema
+from schemas.asyncapi import asyncapi
+from schemas.export import DIALECT, export, json_schema
+from schemas.records import RECORDS
 from schemas.vocabulary import Topic
 from tests.schemas.samples import INPUTS, SAMPLES, is_taken, without
 
@@ -33,16 +35,16 @@ def test_a_schema_is_one_of_draft_2020_12(name: str) -> None:
     assert schema["description"]
 
 
-def test_every_record_is_exported(tmp_path: Path) -> None:
-    written = export(tmp_path)
-    assert [path.relative_to(tmp_path).as_posix() for path in written] == [
-        f"{name}.schema.json" for name in RECORDS
-    ]
-    for name, path in zip(RECORDS, written, strict=True):
+def test_every_record_is_exported_and_all_of_them_together(tmp_path: Path) -> None:
+    written = export(tmp_path, "1.2.3")
+    documents = {f"{name}.schema.json": json_schema(name) for name in RECORDS}
+    documents["asyncapi.json"] = asyncapi("1.2.3")
+    assert [path.relative_to(tmp_path).as_posix() for path in written] == list(documents)
+    for document, path in zip(documents.values(), written, strict=True):
         text = path.read_text("utf-8")
-        assert json.loads(text) == json_schema(name)
+        assert json.loads(text) == document
         assert text.endswith("}\n")
-    assert export(tmp_path) == written
+    assert export(tmp_path, "1.2.3") == written
 
 
 @EACH
