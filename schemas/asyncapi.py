@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from schemas.base import OrderId
-from schemas.headers import INPUT_HEADERS, STATE_EVENT_HEADERS
+from schemas.headers import STATE_EVENT_HEADERS, TRACE_HEADERS
 from schemas.records import RECORDS
 from schemas.vocabulary import INPUT_TOPICS, Topic
 
@@ -49,10 +49,11 @@ CHANNELS: Final[dict[Topic, str]] = {
         " topic by ACL, and read with the isolation level `read_committed`."
     ),
 }
-# By their schema's name; order strings have none.
+# By their schema's name.
 HEADERS: Final[dict[Topic, str]] = {
-    **dict.fromkeys(INPUT_TOPICS, "input_headers"),
+    **dict.fromkeys(INPUT_TOPICS, "trace_headers"),
     Topic.STATE_EVENTS: "state_event_headers",
+    Topic.ORDER_STRINGS: "trace_headers",
 }
 
 
@@ -128,7 +129,7 @@ def _keyed_by_order() -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     """The headers', each record's by its type, and what the records share by the name of its class."""
-    schemas: dict[str, Any] = {"input_headers": INPUT_HEADERS, "state_event_headers": STATE_EVENT_HEADERS}
+    schemas: dict[str, Any] = {"trace_headers": TRACE_HEADERS, "state_event_headers": STATE_EVENT_HEADERS}
     for name, model in RECORDS.items():
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         shared = schema.pop("$defs", {})

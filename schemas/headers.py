@@ -13,9 +13,9 @@ TRACEPARENT: Final[dict[str, Any]] = {
     "examples": ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
 }
 
-INPUT_HEADERS: Final[dict[str, Any]] = {
+TRACE_HEADERS: Final[dict[str, Any]] = {
     "type": "object",
-    "description": "Of a record that paystate reads; none has to be there.",
+    "description": "Of what paystate reads, and of the order strings that follow from it; it need not be there.",
     "properties": {"traceparent": TRACEPARENT},
 }
 

@@ -55,6 +55,8 @@ RETRY_S = 0.5
 # A quiet lane looks once whether what it published can be read.
 LOOK_AFTER_S = 20.0
 
+Outgoing = tuple[bytes, bytes, list[tuple[str, bytes]]]  # Key, value and headers.
+
 
 @dataclass(slots=True)
 class Relay:
@@ -221,16 +223,16 @@ class Relay:
             for row, event in zip(rows, events, strict=True)
         ]
 
-    async def _order_strings(self, entries: Sequence[Published]) -> list[tuple[bytes, bytes]]:
-        issued = [(entry.order, entry.version) for entry in entries if entry.order is not None]
+    async def _order_strings(self, entries: Sequence[Published]) -> list[Outgoing]:
+        issued = [(entry.order, entry) for entry in entries if entry.order is not None]
         if not issued:
             return []
         # In a thread: RSA-2048 takes most of a millisecond a signature, and releases the interpreter's lock.
         return await asyncio.to_thread(
-            lambda: [record for order, version in issued for record in self._order_string(order, version)]
+            lambda: [record for order, entry in issued for record in self._order_string(order, entry)]
         )
 
-    def _order_string(self, order: Order, version: int) -> list[tuple[bytes, bytes]]:
+    def _order_string(self, order: Order, entry: Published) -> list[Outgoing]:
         adapter = self.adapters.get(order.profile)
         # The terms were checked when the order came; where it fails now, the profile has changed since, and
         # the order will expire.
@@ -245,31 +247,29 @@ class Relay:
         assert order.issued_at is not None
         record = {
             "order_id": order.order_id,
-            "version": version,
+            "version": entry.version,
             "profile": order.profile,
             "order_str": text,
             "issued_at": rfc3339(order.issued_at),
             "expires_at": rfc3339(order.issued_at + timedelta(seconds=order.pay_window_s)),
         }
-        return [(order.order_id.encode(), orjson.dumps(record))]
+        trace = [header for header in entry.headers if header[0] == "traceparent"]
+        return [(order.order_id.encode(), orjson.dumps(record), trace)]
 
     async def _transaction(
-        self, producer: AIOKafkaProducer, entries: Sequence[Published], strings: list[tuple[bytes, bytes]]
+        self, producer: AIOKafkaProducer, entries: Sequence[Published], strings: Sequence[Outgoing]
     ) -> None:
         await producer.begin_transaction()
         events = [(entry.order_id.encode(), entry.value, entry.headers) for entry in entries]
         sent = await self._send(producer, Topic.STATE_EVENTS, events)
-        sent += await self._send(producer, Topic.ORDER_STRINGS, [(key, value, []) for key, value in strings])
+        sent += await self._send(producer, Topic.ORDER_STRINGS, strings)
         # A produce that failed does not fail the commit unless its future is awaited.
         for future in sent:
             await future
         await producer.commit_transaction()
 
     async def _send(
-        self,
-        producer: AIOKafkaProducer,
-        topic: str,
-        records: Sequence[tuple[bytes, bytes, list[tuple[str, bytes]]]],
+        self, producer: AIOKafkaProducer, topic: str, records: Sequence[Outgoing]
     ) -> list[asyncio.Future[object]]:
         """Hands whole batches over: that costs a fifth of handing over single records."""
         futures: list[asyncio.Future[object]] = []

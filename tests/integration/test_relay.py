@@ -25,6 +25,8 @@ from service.store.connection import Database
 from service.store.lanes import LaneFencedError, LaneRow
 from service.store.migrate import migrate
 from statemachine.order import Order
+from tests.wallets.orders import order
+from tests.wallets.vectors import adapter
 
 pytestmark = pytest.mark.integration
 
@@ -138,9 +140,11 @@ async def _flushed(relay: Relay, up_to: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def _consumed(bootstrap: str, lane: int) -> list[tuple[int, dict[str, bytes]]]:
-    """What a read_committed consumer sees: lane_seq and headers, in order."""
-    partition = TopicPartition(Topic.STATE_EVENTS, lane)
+async def _consumed(
+    bootstrap: str, lane: int, topic: Topic = Topic.STATE_EVENTS, name: str = "lane_seq"
+) -> list[tuple[int, dict[str, bytes]]]:
+    """What a read_committed consumer sees: a member of each record and its headers, in order."""
+    partition = TopicPartition(topic, lane)
     reader = consumer(bootstrap)
     await reader.start()
     seen = []
@@ -150,7 +154,7 @@ async def _consumed(bootstrap: str, lane: int) -> list[tuple[int, dict[str, byte
         end = (await reader.end_offsets([partition]))[partition]
         while await reader.position(partition) < end:
             for records in (await reader.getmany(timeout_ms=200)).values():
-                seen += [(orjson.loads(record.value)["lane_seq"], dict(record.headers)) for record in records]
+                seen += [(orjson.loads(record.value)[name], dict(record.headers)) for record in records]
     finally:
         await reader.stop()
     return seen
@@ -173,6 +177,20 @@ async def test_what_is_committed_before_and_after_its_start_is_published_once_an
     assert (ce["ce_id"], ce["ce_type"], ce["ce_subject"]) == (b"e1", b"paystate.order.created", b"o1")
     assert (ce["ce_specversion"], ce["content-type"]) == (b"1.0", b"application/json")
     assert ce["traceparent"] == b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+async def test_an_order_string_carries_the_trace_of_what_it_follows_from(
+    bootstrap: str, database: Database, lane: LaneRow
+) -> None:
+    relay = _relay(bootstrap, database, lane)
+    relay.adapters = {"mall": adapter()}
+    [entry] = await _Journal(database, lane).write(1)
+    entry.order = order()
+    async with _running(relay):
+        relay.offer([entry])
+        await _flushed(relay, 1)
+    [(version, carried)] = await _consumed(bootstrap, lane.lane, Topic.ORDER_STRINGS, "version")
+    assert (version, carried) == (1, {"traceparent": dict(entry.headers)["traceparent"]})
 
 
 async def test_the_next_owner_goes_on_after_the_tail_and_fences_the_last(

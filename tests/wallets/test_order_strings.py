@@ -78,6 +78,10 @@ def test_a_freeze() -> None:
     }
 
 
+def test_a_long_subject_is_cut_to_what_a_freeze_may_be_called() -> None:
+    assert made(Kind.PREAUTH, subject="充" * 256).biz_content["order_title"] == "充" * 100
+
+
 def test_it_is_the_same_bytes_always() -> None:
     assert MALL.order_string(order()) == adapter().order_string(order(version=7, queries=3))
 
@@ -110,7 +114,7 @@ REFUSED = [
     (Kind.PAYMENT, {"subject": "x" * 257}, "subject"),
     (Kind.PAYMENT, {"subject": "\ud800"}, "subject"),
     (Kind.PAYMENT, {"subject": "a&trade_status=TRADE_SUCCESS"}, "subject"),
-    (Kind.PREAUTH, {"subject": "x" * 101}, "order_title"),
+    (Kind.PREAUTH, {"subject": " " * 100 + "x"}, "order_title"),
     (Kind.PAYMENT, {"pay_window_s": 1_296_001}, "pay_timeout_s"),
     (Kind.PAYMENT, {"pay_window_s": 0}, "pay_timeout_s"),
     (Kind.PAYMENT, {"issued_at": None}, "issued"),
@@ -146,7 +150,8 @@ def created(**fields: Any) -> OrderCreated:
 def test_terms_are_checked_before_an_order_is_taken() -> None:
     MALL.check_terms(created())
     MALL.check_terms(created(kind=Kind.PAYMENT))
-    for bad in ({"subject": "x" * 101}, {"currency": "JPY"}, {"amount_minor": 10**11}):
+    MALL.check_terms(created(subject="x" * 256))
+    for bad in ({"currency": "JPY"}, {"amount_minor": 10**11}):
         with pytest.raises(BuilderRefusedError):
             MALL.check_terms(created(**bad))
     with pytest.raises(BuilderRefusedError, match="GBK cannot hold U"):

@@ -120,7 +120,8 @@ def offer(order: Order, issued_at: datetime, profile: WalletProfile) -> Call:
         {
             "out_order_no": order.order_id,
             "out_request_no": freeze_number(order),
-            "order_title": order.subject,
+            # What the buyer sees; the wallet takes less of it than of a payment's subject.
+            "order_title": order.subject[: terms.LENGTHS["order_title"]],
             "amount": amount,
             "trans_currency": currency,
             "product_code": PRE_AUTH_ONLINE,

@@ -62,8 +62,7 @@ MUTANTS = (
         "        await producer.begin_transaction()\n        events =",
         "        if strings:\n"
         "            await producer.begin_transaction()\n"
-        "            for future in await self._send(producer, Topic.ORDER_STRINGS,"
-        " [(key, value, []) for key, value in strings]):\n"
+        "            for future in await self._send(producer, Topic.ORDER_STRINGS, strings):\n"
         "                await future\n"
         "            await producer.commit_transaction()\n"
         "            strings = []\n"
