@@ -62,13 +62,13 @@ def take_other_outcome(turn: Turn, said: WalletEvidence) -> None:
         ended = reject(turn, said.code)
         turn.move(REJECTED_TRIGGER[ended.kind], said.code and f"the wallet says {said.code}", ended)
     elif said.outcome is Outcome.UNKNOWN:
-        _unknown(turn, operation)
+        _unknown(turn, operation, f"the answer says nothing: {said.code}" if said.code else NO_ANSWER)
 
 
-def _unknown(turn: Turn, operation: Operation) -> None:
-    now_unknown = change(turn, operation, state=OperationState.UNKNOWN, reason=operation.reason or NO_ANSWER)
+def _unknown(turn: Turn, operation: Operation, why: str) -> None:
+    now_unknown = change(turn, operation, state=OperationState.UNKNOWN, reason=operation.reason or why)
     if not operation.reason:
-        turn.move(Trigger.OPERATION_UNKNOWN, NO_ANSWER, now_unknown)
+        turn.move(Trigger.OPERATION_UNKNOWN, why, now_unknown)
 
 
 def _is_of_a_close(turn: Turn, said: WalletEvidence) -> bool:

@@ -1,7 +1,7 @@
 """Carries requests to wallets over HTTP, and says unknown when nothing trustworthy comes back."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx2
 import structlog
@@ -17,23 +17,36 @@ log = structlog.get_logger()
 
 # A wallet answers in well under a second, or its own gateway has given up at ten.
 CALL_TIMEOUT_S = 12.0
-# Calls under way at once, all lanes of this process together: wallets limit their clients.
+# Calls under way at once with one wallet, all lanes of this process together: wallets limit their clients, and one
+# that is silent must not keep the others' calls waiting.
 MAX_CALLS = 64
+# Of these, questions: a capture or a refund does not wait behind what every open order asks.
+MAX_QUESTIONS = 48
 MAX_ANSWER_BYTES = 262_144
+
+
+class _Slots:
+    """Of one wallet."""
+
+    def __init__(self, calls: int, questions: int) -> None:
+        self.calls = asyncio.Semaphore(calls)
+        self.questions = asyncio.Semaphore(questions)
 
 
 @dataclass(slots=True)
 class Carrier:
-    """One HTTP client for all wallets."""
+    """One HTTP client for all wallets; so many calls at once, and among them so many questions, with each."""
 
     client: httpx2.AsyncClient
-    slots: asyncio.Semaphore
+    calls: int = MAX_CALLS
+    questions: int = MAX_QUESTIONS
+    _slots: dict[str, _Slots] = field(default_factory=dict)
 
     async def call(
         self, adapter: WalletAdapter, order: Order, operation: Operation, clock: Clock
     ) -> WalletEvidence:
         """Carries the operation out; the evidence is UNKNOWN when the answer was lost."""
-        async with self.slots:
+        async with self._of(order.profile).calls:
             request = await asyncio.to_thread(adapter.operation_request, order, operation, clock.now())
             return await self._exchange(adapter, order, request, clock)
 
@@ -41,9 +54,16 @@ class Carrier:
         self, adapter: WalletAdapter, order: Order, operation: Operation | None, clock: Clock
     ) -> WalletEvidence:
         """Asks what became of the operation, or of the order."""
-        async with self.slots:
+        slots = self._of(order.profile)
+        async with slots.questions, slots.calls:
             request = await asyncio.to_thread(adapter.query_request, order, operation, clock.now())
             return await self._exchange(adapter, order, request, clock)
+
+    def _of(self, profile: str) -> _Slots:
+        slots = self._slots.get(profile)
+        if slots is None:
+            slots = self._slots[profile] = _Slots(self.calls, self.questions)
+        return slots
 
     async def _exchange(
         self, adapter: WalletAdapter, order: Order, request: WalletRequest, clock: Clock
@@ -58,21 +78,34 @@ class Carrier:
                 order_id=order.order_id,
                 request_no=request.operation.id if request.operation else None,
                 outcome=Outcome.UNKNOWN,
-                code="no answer",
             )
         else:
             evidence = await asyncio.to_thread(adapter.read_answer, order, request, answer, asked_at)
-            if evidence.outcome is Outcome.UNKNOWN:
-                # Its code tells an operator whether the wallet stumbled or our configuration is wrong.
-                log.warning(
-                    "wallet_answer_says_nothing",
-                    call=request.call,
-                    order_id=order.order_id,
-                    status=answer.status,
-                    code=evidence.code,
-                )
-        WALLET_CALLS.labels(request.call, evidence.outcome or "answered").inc()
+            self._tell(adapter, order, request, answer, evidence)
+        told = "configuration" if adapter.blames_configuration(evidence.code) else evidence.outcome or "answered"
+        WALLET_CALLS.labels(request.call, told).inc()
         return evidence
+
+    def _tell(
+        self,
+        adapter: WalletAdapter,
+        order: Order,
+        request: WalletRequest,
+        answer: WalletAnswer,
+        evidence: WalletEvidence,
+    ) -> None:
+        """Its code tells an operator whether the wallet stumbled or our configuration is wrong."""
+        said = {
+            "profile": order.profile,
+            "call": request.call,
+            "order_id": order.order_id,
+            "status": answer.status,
+            "code": evidence.code,
+        }
+        if adapter.blames_configuration(evidence.code):
+            log.error("wallet_refuses_configuration", **said)
+        elif evidence.outcome is Outcome.UNKNOWN:
+            log.warning("wallet_answer_says_nothing", **said)
 
     async def _post(self, request: WalletRequest) -> WalletAnswer | None:
         try:
@@ -95,6 +128,7 @@ class Carrier:
 
 def carrier() -> Carrier:
     """A carrier with its own connections; it does not follow redirects, which no wallet sends."""
-    limits = httpx2.Limits(max_connections=MAX_CALLS, max_keepalive_connections=MAX_CALLS)
+    # How many there are follows from the slots of the wallets.
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=MAX_CALLS)
     client = httpx2.AsyncClient(timeout=CALL_TIMEOUT_S, limits=limits, follow_redirects=False, trust_env=False)
-    return Carrier(client, asyncio.Semaphore(MAX_CALLS))
+    return Carrier(client)

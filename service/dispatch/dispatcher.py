@@ -158,6 +158,9 @@ class _Drive:
         evidence = await self.dispatcher.carrier.call(
             self.adapter, self.order, self.operation, self.dispatcher.clock
         )
+        if self.adapter.blames_configuration(evidence.code):
+            # The same again fails until a person has mended it: that person is called now, not after all tries.
+            self.tries = max(self.tries, self.dispatcher.schedule.tries - 1)
         await self._report(evidence)
 
     async def _report(self, evidence: WalletEvidence) -> None:

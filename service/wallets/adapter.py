@@ -116,6 +116,13 @@ class WalletAdapter(Protocol):
         """The question what became of the operation, or (None) of the order."""
         ...
 
+    def blames_configuration(self, code: str) -> bool:
+        """Whether an answer with this code says that our keys, ids or rights at the wallet are wrong.
+
+        The same call fails until a person has mended that, and nothing was judged: its outcome is UNKNOWN.
+        """
+        ...
+
     def read_answer(
         self, order: Order, request: WalletRequest, answer: WalletAnswer, now: datetime
     ) -> WalletEvidence:

@@ -92,6 +92,9 @@ class SimulatedAdapter:
         }
         return sealed(terms, _OURS).decode()
 
+    def blames_configuration(self, code: str) -> bool:  # noqa: ARG002 - the port's own
+        return False
+
     def order_of_callback(self, callback: RawCallback) -> str | None:
         evidence = self.open_callback(callback)
         return None if evidence is None else evidence.order_id

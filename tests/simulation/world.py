@@ -186,7 +186,7 @@ class World:
             intake=Intake(broker, "paystate", self.plan.lanes),
             inbox=Inbox(self._adapters),
             adapters=self._adapters,
-            carrier=Carrier(client, asyncio.Semaphore(CALLS_AT_ONCE)),
+            carrier=Carrier(client, CALLS_AT_ONCE, CALLS_AT_ONCE),
             forward=forwarder.forward,
             ids=self._ids,
             policy=POLICY,

@@ -7,9 +7,12 @@ import httpx2
 from structlog.testing import capture_logs
 
 from schemas.vocabulary import Kind, Outcome
-from service.clock import SystemClock
+from service.clock import RandomIds, SystemClock
 from service.dispatch.carrier import Carrier
+from service.dispatch.dispatcher import Dispatcher, RetrySchedule
 from service.wallets.adapter import WalletAnswer
+from statemachine.inputs import Input, OperationAttempted, OperationGivenUp, WalletEvidence
+from statemachine.order import Order
 from tests.wallets.orders import CAPTURE, answered, order
 from tests.wallets.vectors import adapter
 
@@ -24,7 +27,7 @@ async def carried(answer: WalletAnswer) -> tuple[Outcome | None, list[tuple[str,
         return httpx2.Response(answer.status, content=answer.body)
 
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(reply)) as client:
-        carrier = Carrier(client, asyncio.Semaphore(1))
+        carrier = Carrier(client)
         with capture_logs() as logs:
             said = await carrier.call(adapter(), order(Kind.PREAUTH), CAPTURE, SystemClock())
     return said.outcome, [(log["log_level"], log["status"], log["code"]) for log in logs]
@@ -32,7 +35,7 @@ async def carried(answer: WalletAnswer) -> tuple[Outcome | None, list[tuple[str,
 
 async def test_an_answer_that_says_nothing_is_logged_with_its_code() -> None:
     configuration = answered(PAY, {"code": "40002", "sub_code": "isv.invalid-signature"}, name="error_response")
-    assert await carried(configuration) == (Outcome.UNKNOWN, [("warning", 200, "isv.invalid-signature")])
+    assert await carried(configuration) == (Outcome.UNKNOWN, [("error", 200, "isv.invalid-signature")])
     unsigned = answered(PAY, {"code": "20000", "sub_code": "aop.unknow-error"}, signed=False)
     told = "not believed: unsigned aop.unknow-error"
     assert await carried(unsigned) == (Outcome.UNKNOWN, [("warning", 200, told)])
@@ -42,3 +45,56 @@ async def test_an_answer_that_says_nothing_is_logged_with_its_code() -> None:
 async def test_an_answer_that_says_something_is_not_logged() -> None:
     assert await carried(answered(PAY, json.dumps(PAID))) == (Outcome.SUCCEEDED, [])
     assert await carried(answered(PAY, {"code": "40005"})) == (Outcome.PENDING, [])
+
+
+async def test_a_call_that_our_configuration_keeps_out_is_not_repeated_but_told_to_a_person() -> None:
+    sent: list[str] = []
+
+    def reply(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request.url.params["method"])
+        node = {"code": "40006", "sub_code": "isv.insufficient-isv-permissions"}
+        return httpx2.Response(200, content=answered(sent[-1], node).body)
+
+    told: list[Input] = []
+    given_up = asyncio.Event()
+
+    async def submit(_order_id: str, given: Input, _cause: str, _trace: str | None) -> Order:
+        told.append(given)
+        if isinstance(given, OperationGivenUp):
+            given_up.set()
+        return live
+
+    live = order(Kind.PREAUTH, operation=CAPTURE)
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(reply)) as client:
+        schedule = RetrySchedule(first_s=0.001)
+        dispatcher = Dispatcher(
+            0, {"mall": adapter()}, Carrier(client), submit, SystemClock(), RandomIds(), schedule
+        )
+        dispatcher.start(live, CAPTURE)
+        async with asyncio.timeout(10):
+            await given_up.wait()
+        await dispatcher.stop()
+    assert sent == [PAY]
+    assert [type(each) for each in told] == [OperationAttempted, WalletEvidence, OperationGivenUp]
+
+
+async def test_a_silent_wallet_keeps_no_other_waiting_and_questions_keep_no_calls_waiting() -> None:
+    async def reply(request: httpx2.Request) -> httpx2.Response:
+        if request.url.host == "silent.example":
+            await asyncio.sleep(60)
+        return httpx2.Response(200, content=answered(PAY, json.dumps(PAID)).body)
+
+    silent = adapter(gateway_url="https://silent.example/gateway.do")
+    of_silent, of_mall = order(Kind.PREAUTH, profile="silent"), order(Kind.PREAUTH, profile="mall")
+    clock = SystemClock()
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(reply)) as client:
+        carrier = Carrier(client)
+        waiting = [asyncio.create_task(carrier.ask(silent, of_silent, None, clock)) for _ in range(200)]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(5):
+            assert (await carrier.call(adapter(), of_mall, CAPTURE, clock)).outcome is Outcome.SUCCEEDED
+            # Of the same wallet, once it answers again: not behind the 200.
+            assert (await carrier.call(adapter(), of_silent, CAPTURE, clock)).outcome is Outcome.SUCCEEDED
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)

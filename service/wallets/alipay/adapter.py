@@ -13,6 +13,7 @@ from service.wallets.adapter import (
 from service.wallets.alipay import answer_facts, callback_facts, calls, terms
 from service.wallets.alipay.answer import UnbelievableError, read_node
 from service.wallets.alipay.callback import verify_callback
+from service.wallets.alipay.codes import blames_configuration
 from service.wallets.profile import WalletProfile
 from service.wallets.question import Question
 from statemachine.inputs import OrderCreated, WalletEvidence
@@ -87,6 +88,10 @@ class AlipayAdapter:
         return WalletRequest(
             call.method, order.order_id, signed.url, signed.body, signed.headers, operation, is_query=True
         )
+
+    def blames_configuration(self, code: str) -> bool:
+        """See WalletAdapter."""
+        return blames_configuration(code)
 
     def read_answer(
         self, order: Order, request: WalletRequest, answer: WalletAnswer, now: datetime

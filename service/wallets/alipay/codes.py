@@ -64,6 +64,16 @@ _OPEN: Final = frozenset({
 assert not _OPEN & (_REJECTED | _MISSING), "a business code is in two tables"
 
 
+# The call was not let in: by keys, ids or rights of ours, until somebody has mended them.
+_CONFIGURATION: Final = frozenset({"20001", "40001", "40002", "40003", "40006"})
+_OF_CONFIGURATION: Final = ("isv.", "aop.invalid-", "aop.auth-")
+
+
+def blames_configuration(code: str) -> bool:
+    """Whether the most telling code of an answer is about how we are set up at the wallet."""
+    return code in _CONFIGURATION or code.startswith(_OF_CONFIGURATION)
+
+
 def verdict(code: str, sub_code: str) -> Verdict:
     """What the pair of codes says."""
     if code == MADE:

@@ -12,6 +12,7 @@ from service.wallets.adapter import (
     WalletRequest,
 )
 from service.wallets.alipay_plus import answer_facts, callback, calls
+from service.wallets.alipay_plus.codes import blames_configuration
 from service.wallets.alipay_plus.headers import RESPONSE_TIME, NotBelievedError, path_of, verify_headers
 from service.wallets.alipay_plus.terms import body_of
 from service.wallets.profile import WalletProfile
@@ -88,6 +89,10 @@ class AlipayPlusAdapter:
         return WalletRequest(
             call.name, order.order_id, signed.url, signed.body, signed.headers, operation, is_query=True
         )
+
+    def blames_configuration(self, code: str) -> bool:
+        """See WalletAdapter."""
+        return blames_configuration(code)
 
     def read_answer(
         self, order: Order, request: WalletRequest, answer: WalletAnswer, now: datetime

@@ -35,12 +35,15 @@ _CANCELLED: Final = frozenset({"ORDER_IS_CANCELED", "ORDER_IS_CANCELLED"})
 # F, and yet nothing was judged: our configuration is wrong, or the wallet's. An earlier try under the same
 # number may have gone through, so this must not pass for a rejection. The last two say that the number was
 # used with other terms, which is a fault of ours and leaves open what happened under it.
-_NOT_JUDGED: Final = frozenset({
+_CONFIGURATION: Final = frozenset({
     "ACCESS_DENIED", "CLIENT_INVALID", "INVALID_CLIENT", "INVALID_CLIENT_STATUS", "INVALID_API",
     "INVALID_SIGNATURE", "KEY_NOT_FOUND", "MEDIA_TYPE_NOT_ACCEPTABLE", "METHOD_NOT_SUPPORTED",
-    "NO_INTERFACE_DEF", "OAUTH_FAIL", "REQUEST_TRAFFIC_EXCEED_LIMIT", "SYSTEM_ERROR", "UNKNOWN_EXCEPTION",
-    "UNKNOWN_CLIENT", "REPEAT_REQ_INCONSISTENT", "REPEATED_REQUEST_INCONSISTENT",
+    "NO_INTERFACE_DEF", "OAUTH_FAIL", "UNKNOWN_CLIENT",
 })  # fmt: skip
+_NOT_JUDGED: Final = _CONFIGURATION | {
+    "REQUEST_TRAFFIC_EXCEED_LIMIT", "SYSTEM_ERROR", "UNKNOWN_EXCEPTION", "REPEAT_REQ_INCONSISTENT",
+    "REPEATED_REQUEST_INCONSISTENT",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,11 @@ class Result:
             case "F" if self.code and self.code not in _NOT_JUDGED:
                 return Verdict.REJECTED
         return Verdict.UNKNOWN
+
+
+def blames_configuration(code: str) -> bool:
+    """Whether a result's code is about how we are set up at the wallet."""
+    return code in _CONFIGURATION
 
 
 def result_of(fields: Mapping[str, Any], name: str = "result") -> Result:

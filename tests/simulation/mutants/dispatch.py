@@ -11,15 +11,15 @@ MUTANTS = (
         "timeout = rejected",
         "a call without an answer counts as refused",
         CARRIER,
-        'outcome=Outcome.UNKNOWN,\n                code="no answer"',
-        'outcome=Outcome.REJECTED,\n                code="no answer"',
+        "else None,\n                outcome=Outcome.UNKNOWN,",
+        "else None,\n                outcome=Outcome.REJECTED,",
     ),
     Mutant(
         "done before call",
         "a call without an answer counts as done",
         CARRIER,
-        'outcome=Outcome.UNKNOWN,\n                code="no answer"',
-        'outcome=Outcome.SUCCEEDED,\n                code="no answer"',
+        "else None,\n                outcome=Outcome.UNKNOWN,",
+        "else None,\n                outcome=Outcome.SUCCEEDED,",
     ),
     Mutant(
         "attempt not stored",
@@ -76,10 +76,8 @@ MUTANTS = (
         "reply thrown away",
         "the answer to a call is not handed in",
         DISPATCHER,
-        "            self.adapter, self.order, self.operation, self.dispatcher.clock\n"
-        "        )\n        await self._report(evidence)",
-        "            self.adapter, self.order, self.operation, self.dispatcher.clock\n"
-        "        )\n        _ = evidence",
+        "self.dispatcher.schedule.tries - 1)\n        await self._report(evidence)",
+        "self.dispatcher.schedule.tries - 1)\n        _ = evidence",
     ),
     Mutant(
         "sent again unasked",
