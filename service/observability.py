@@ -14,6 +14,9 @@ BATCHES = Histogram(
 )
 HALTED = Gauge("paystate_lane_halted", "1 for a lane that has stopped until a person has looked.", ["lane"])
 OWNED = Gauge("paystate_lanes_owned", "Lanes that this worker owns.")
+WAITED_FOR = Gauge(
+    "paystate_lane_orders_waited_for", "Orders that are not known, and for which records are parked.", ["lane"]
+)
 PUBLISHED = Counter("paystate_state_events_published", "State events published.", ["lane"])
 WALLET_CALLS = Counter("paystate_wallet_calls", "Calls of a wallet, by what came of them.", ["call", "outcome"])
 HTTP_REQUESTS = Histogram(

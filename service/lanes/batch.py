@@ -169,12 +169,16 @@ class LaneBatch:
         rows = self.rows
         return LanePosition(rows.lane, rows.epoch, rows.next_seq, rows.next_offsets, self._fingerprints)
 
-    def parked_counts(self) -> dict[str, int]:
-        """How many records wait for each order, once this batch has been committed."""
-        counts = {order: n for order, n in self._parked_counts.items() if order not in self.rows.orders}
+    def count_parked(self) -> None:
+        """Once this batch has been committed: how many records wait for each order now.
+
+        In place: of strangers' records there may be a hundred thousand, and each commit would go through them.
+        """
+        counts = self._parked_counts
+        for order_id in self.rows.orders:
+            counts.pop(order_id, None)
         for order_id, early in self._early.items():
             counts[order_id] = counts.get(order_id, 0) + len(early)
-        return counts
 
     def _keep_early(self, opened: Opened) -> None:
         waiting = self._early.setdefault(opened.order_id, [])

@@ -20,7 +20,7 @@ from service.lanes.batch import LaneBatch, LanePosition, Published, Started
 from service.lanes.errors import LaneGoneError, LaneHaltedError
 from service.lanes.inbox import Inbox, Opened
 from service.lanes.lane_queue import LaneQueue
-from service.observability import BATCHES, RECORDS
+from service.observability import BATCHES, RECORDS, WAITED_FOR
 from service.store import orders as order_rows
 from service.store import parked as parked_rows
 from service.store import timers as timer_rows
@@ -259,7 +259,8 @@ class LaneWorker:
     def _remember(self, batch: LaneBatch, rows: BatchRows) -> None:
         self.position = batch.position()
         self.queue.committed = list(self.position.offsets)
-        self._parked = batch.parked_counts()
+        batch.count_parked()
+        WAITED_FOR.labels(rows.lane).set(len(self._parked))
         for order_id, order in rows.orders.items():
             self._cache[order_id] = order
             self._cache.move_to_end(order_id)

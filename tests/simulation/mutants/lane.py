@@ -109,8 +109,8 @@ MUTANTS = (
         "parked in this run forgotten",
         "only what was parked before the lane was taken is replayed",
         WORKER,
-        "self._parked = batch.parked_counts()",
-        "_ = batch.parked_counts()",
+        "batch.count_parked()",
+        "_ = batch.count_parked",
     ),
     Mutant(
         "early in the same batch lost",
