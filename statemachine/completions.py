@@ -24,12 +24,12 @@ def take_completion(turn: Turn, done: ServiceCompleted) -> None:
     remember(order, COMPLETION, done.completion_id)
     waiting = order.waiting
     if order.final or (waiting and waiting[-1].final):
-        _unexpected(turn, done, "the final completion has been seen")
+        unexpected(turn, done, "the final completion has been seen")
         return
     order.waiting = (*waiting, Completion(done.completion_id, done.amount_minor, done.final))
     if not may_fire(order, Trigger.SERVICE_COMPLETED):
         order.waiting = waiting
-        _unexpected(turn, done, f"the order {STANDING[order.state]}")
+        unexpected(turn, done, f"the order {STANDING[order.state]}")
     elif done.amount_minor == 0 and not done.final:
         order.waiting = waiting
         turn.note(Trigger.SERVICE_COMPLETED, Disposition.ABSORBED, "there is nothing to capture")
@@ -43,7 +43,8 @@ def _how_much(turn: Turn, done: ServiceCompleted) -> str:
     return f"{short_minor} more than is held" if short_minor > 0 else ""
 
 
-def _unexpected(turn: Turn, done: ServiceCompleted, why: str) -> None:
+def unexpected(turn: Turn, done: ServiceCompleted, why: str) -> None:
+    """Flags a completion that nothing can follow from any more."""
     turn.flag(Flag.UNEXPECTED_COMPLETION)
     turn.note(
         Trigger.SERVICE_COMPLETED,

@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.vocabulary import Trigger
 from statemachine.check import BrokenInvariantError, check
-from statemachine.completions import take_completion
+from statemachine.completions import take_completion, unexpected
 from statemachine.decision import Decision, Policy
 from statemachine.evidence import take_evidence
 from statemachine.inputs import (
@@ -42,6 +42,7 @@ from statemachine.seen import (
     CALLBACK,
     COMPLETION,
     EVENT,
+    MAX_INPUTS_WITH_CLIENTS,
     MAX_UPSTREAM_INPUTS,
     REFUND,
     is_full,
@@ -121,8 +122,12 @@ def _take(turn: Turn, given: Input) -> bool:
         _OURS[type(given)](turn, given)
         return True
     trigger, take = _UPSTREAM[type(given)]
-    if is_full(turn.order):
-        refuse(turn, trigger, f"an order takes at most {MAX_UPSTREAM_INPUTS} events")
+    most = MAX_INPUTS_WITH_CLIENTS if isinstance(given, ClientResult) else MAX_UPSTREAM_INPUTS
+    if is_full(turn.order, most):
+        if isinstance(given, ServiceCompleted):
+            unexpected(turn, given, f"the order has taken {most} events")
+        else:
+            refuse(turn, trigger, f"an order takes at most {most} events")
         return False
     remember(turn.order, EVENT, given.event_id)
     take(turn, given)

@@ -13,6 +13,8 @@ REFUND = "r:"
 
 # An order's own life takes a dozen; more is a producer gone wrong, and the row must stay small.
 MAX_UPSTREAM_INPUTS = 200
+# What a buyer's client can cause must leave room for what a service and a merchant have to say.
+MAX_INPUTS_WITH_CLIENTS = 100
 # A wallet sends one callback 8 times at the most, and few different ones are under way at once.
 REMEMBERED_CALLBACKS = 32
 
@@ -27,12 +29,9 @@ def creation_of(order: Order) -> str:
     return order.seen[0].removeprefix(EVENT)
 
 
-def is_full(order: Order) -> bool:
-    """Whether upstream has sent as much about one order as it may."""
-    return (
-        len(order.seen) >= MAX_UPSTREAM_INPUTS
-        and sum(each.startswith(EVENT) for each in order.seen) >= MAX_UPSTREAM_INPUTS
-    )
+def is_full(order: Order, most: int) -> bool:
+    """Whether upstream has sent so much about one order."""
+    return len(order.seen) >= most and sum(each.startswith(EVENT) for each in order.seen) >= most
 
 
 def remember(order: Order, source: str, identity: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from schemas.vocabulary import Disposition, Flag, Outcome, State, Trigger
 from statemachine.inputs import Trade, WalletEvidence
 from statemachine.order import Order
-from statemachine.seen import MAX_UPSTREAM_INPUTS, REMEMBERED_CALLBACKS
+from statemachine.seen import MAX_INPUTS_WITH_CLIENTS, MAX_UPSTREAM_INPUTS, REMEMBERED_CALLBACKS
 from tests.unit import builders as b
 from tests.unit.builders import after, callback, decide, queried, replied, sent
 
@@ -165,10 +165,20 @@ def test_a_callback_is_taken_once_and_an_old_one_does_no_harm() -> None:
     assert repeated.order.taken_minor == 100
 
 
+def test_a_client_that_goes_round_in_circles_leaves_room_for_others() -> None:
+    order = after(b.paying(), *(b.client_result() for _ in range(MAX_INPUTS_WITH_CLIENTS)))
+    assert decide(order, b.client_result()).entries[0].reason == "refused because an order takes at most 100 events"
+    assert decide(order, b.cancel()).order.state is not State.PAYING
+
+
 def test_an_order_takes_only_so_much_from_upstream() -> None:
-    order = after(b.paying(), *(b.client_result() for _ in range(MAX_UPSTREAM_INPUTS - 1)))
+    order = after(b.paying(), *(b.refund_of(1) for _ in range(MAX_UPSTREAM_INPUTS - 1)))
     decision = decide(order, b.cancel())
     assert decision.entries[0].reason == "refused because an order takes at most 200 events"
     assert decision.order.state is State.PAYING
+    # What a service cost must not be lost without a word.
+    decision = decide(order, b.completed(70))
+    assert decision.order.flags == {Flag.UNEXPECTED_COMPLETION}
+    assert decision.entries[0].reason.endswith("is unexpected: the order has taken 200 events")
     assert decide(order, b.paid()).order.state is State.PAID
     assert decide(order, b.resolved(order)).entries[0].disposition is Disposition.APPLIED
