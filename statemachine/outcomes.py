@@ -60,6 +60,9 @@ def take_other_outcome(turn: Turn, said: WalletEvidence) -> None:
         return
     if said.outcome is Outcome.REJECTED:
         ended = reject(turn, said.code)
+        if ended.kind is OperationKind.CAPTURE and said.source is EvidenceSource.REPLY:
+            # An earlier call under this number may have gone through, and the wallet's word be about the repeat.
+            turn.doubt()
         turn.move(REJECTED_TRIGGER[ended.kind], said.code and f"the wallet says {said.code}", ended)
     elif said.outcome is Outcome.UNKNOWN:
         _unknown(turn, operation, f"the answer says nothing: {said.code}" if said.code else NO_ANSWER)

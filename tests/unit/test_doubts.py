@@ -112,3 +112,18 @@ def test_a_doubt_is_stored_with_its_order() -> None:
     facts = ("frozen_minor", "taken_minor", "released_minor", "refunded_minor")
     row = {name: getattr(order, name) for name in (*columns, *facts)}
     assert from_row(row | {"detail": stored_detail(order)}) == order  # type: ignore[arg-type]
+
+
+def test_a_capture_that_was_refused_is_doubted_until_a_question_confirms_it() -> None:
+    """The call may have been a repeat of one that went through, whose answer was lost."""
+    refused = decide(b.capturing(), b.attempted("C1")).order
+    decision = decide(refused, b.replied("C1", Outcome.REJECTED, code="AUTH_AMOUNT_NOT_ENOUGH"))
+    assert (decision.order.state, decision.query) == (State.AUTHORIZED, True)
+    assert decision.order.doubt is not None
+    confirmed = after(decision.order, queried(Trade.FROZEN, total_frozen_minor=100, total_taken_minor=0))
+    assert (confirmed.state, confirmed.doubt) == (State.AUTHORIZED, None)
+    denied = after(decision.order, queried(Trade.FROZEN, total_frozen_minor=100, total_taken_minor=70))
+    assert (denied.taken_minor, denied.doubt) == (70, None)
+    # A question that says so has been asked already.
+    asked = decide(refused, queried(request_no="o1__C1", outcome=Outcome.REJECTED))
+    assert (asked.order.state, asked.order.doubt) == (State.AUTHORIZED, None)
