@@ -85,16 +85,27 @@ async def lane_rows(database: Database) -> list[asyncpg.Record]:
 
 
 def order_document(order: Order) -> dict[str, Any]:
-    """The order as `paystate orders show` prints it: its facts with their units, and nothing internal."""
+    """The order as `paystate orders show` prints it: its facts with their units, and nothing internal.
+
+    Whatever writes JSON can write it: times are text.
+    """
     document = asdict(order)
     for internal in _INTERNAL:
         del document[internal]
     document["flags"] = sorted(order.flags)
     document["held_minor"] = order.held_minor
-    return {
-        name: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
-        for name, value in document.items()
-    }
+    return {name: _with_times_in_words(value) for name, value in document.items()}
+
+
+def _with_times_in_words(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds, and the fields of that
+    """The value with each time as RFC 3339 in UTC, however deep: a doubt has times of its own."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, dict):
+        return {name: _with_times_in_words(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_times_in_words(each) for each in value]
+    return value
 
 
 __all__ = [

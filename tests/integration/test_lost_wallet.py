@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -12,8 +13,12 @@ from schemas.vocabulary import Flag, State, Topic
 from service.clock import RandomIds, SystemClock
 from service.dev.kafka import EmbeddedKafka
 from service.kafka.topics import administrator
+from service.sandbox.calls import Event, Notice
 from service.sandbox.demo.shop import Shop, open_shop
 from service.sandbox.demo.world import SETTINGS, World, running_processes, start_engine
+from service.sandbox.dialect import wallet_time
+from service.sandbox.identity import kept_identity
+from service.sandbox.voice import AlipayVoice
 from tests.conftest import make_database
 from tests.integration.conftest import Paystate, answer, run_paystate
 
@@ -41,6 +46,13 @@ async def impatient_shop(impatient_world: World) -> AsyncIterator[Shop]:
 def _shown(world: World, order_id: str) -> dict[str, dict[str, object]]:
     document = answer(run_paystate("orders", "show", order_id, "--output", "json", environment=world.environment))
     return {"order": document["order"], "operation": document["operations"][0]}
+
+
+def _order(world: World, order_id: str) -> dict[str, Any]:
+    shown: dict[str, Any] = answer(
+        run_paystate("orders", "show", order_id, "--output", "json", environment=world.environment)
+    )["order"]
+    return shown
 
 
 async def _captured_in_silence(shop: Shop, order_id: str) -> None:
@@ -106,6 +118,39 @@ async def test_a_person_who_has_looked_says_what_became_of_it(impatient_world: W
     (row,) = [row for row in await shop.ledger() if row["order_id"] == "looked_at"]
     assert (row["taken_minor"], row["released_minor"]) == (7_000, 3_000)
     assert [r["times_seen"] for r in row["requests"] if r["kind"] == "capture"] == [1]
+
+
+async def test_an_order_in_doubt_is_shown_and_resolved_as_json(
+    impatient_world: World, impatient_shop: Shop
+) -> None:
+    """The wallet says that it was paid, without an amount, and answers no question about it."""
+    shop, world = impatient_shop, impatient_world
+    await shop.create("doubted", "payment", 100, "A mug")
+    await shop.wallet_goes_wrong(lose_answers=1.0)
+    fields = {
+        "notify_type": "trade_status_sync",
+        "out_trade_no": "doubted",
+        "trade_no": "2026112422001",
+        "trade_status": "TRADE_SUCCESS",
+        "gmt_create": wallet_time(SystemClock().now()),
+    }
+    event = Event("payment", "doubted", "2026112422001", "", 100, "CNY", fields["gmt_create"])
+    voice = AlipayVoice(kept_identity(world.logs))
+    body, headers = voice.signed(Notice("doubted", "", fields, event, "alipay"), "", 1, SystemClock().now())
+    taken = await shop.api.post("/wallets/sandbox/notify", content=body, headers=headers)
+    assert taken.text == "success"
+    async with asyncio.timeout(20):
+        while (order := _order(world, "doubted"))["doubt"] is None:
+            await asyncio.sleep(0.05)
+    assert order["doubt"]["since"].endswith("Z")
+
+    ended = run_paystate(
+        *("orders", "resolve", "doubted", "--version", str(order["version"]), "--actor", "ann"),
+        *("--reason", "nothing to mend", "--evidence", "ticket 8", "--output", "json"),
+        environment=world.environment,
+    )
+    assert answer(ended)["order"]["doubt"]["since"] == order["doubt"]["since"]
+    await shop.wallet_goes_wrong()
 
 
 async def test_a_wallet_that_fails_is_tried_again_under_the_same_number(

@@ -1,10 +1,12 @@
 """The wallet may know of more than we do: it is asked until it has answered, whatever is lost on the way."""
 
+import json
 from dataclasses import replace
 
 from schemas.vocabulary import Disposition, Flag, Outcome, State, Trigger
 from service.store.orders import detail as stored_detail
 from service.store.orders import from_row
+from service.store.views import order_document
 from statemachine.decision import Policy
 from statemachine.inputs import Trade
 from statemachine.order import Order
@@ -104,6 +106,17 @@ def test_a_doubt_beside_a_planned_question_is_asked_about_with_it() -> None:
     assert asked.order.queries == 1
     assert asked.order.doubt is not None
     assert asked.order.doubt.questions == 1
+
+
+def test_an_order_in_doubt_can_be_shown_as_json() -> None:
+    document = json.loads(json.dumps(order_document(doubted())))
+    assert document["doubt"] == {
+        "since": "2026-03-01T12:00:00Z",
+        "ask_at": "2026-03-01T12:00:20Z",
+        "questions": 0,
+        "is_flagged": False,
+    }
+    assert document["created_at"] == "2026-03-01T12:00:00Z"
 
 
 def test_a_doubt_is_stored_with_its_order() -> None:
