@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.money import to_decimal
 from service.clock import Clock
 from service.sandbox import authorizations, cashier
 from service.sandbox.callbacks import Callbacks, Fate
 from service.sandbox.calls import Done, Terms, read_terms
-from service.sandbox.diagnosis import diagnosis
+from service.sandbox.diagnosis import MAX_ORDER_STRING, diagnosis
 from service.sandbox.dialect import MalformedError, RefusedError, base_string, decode_form
 from service.sandbox.faults import MAX_DELAY_S, Dice, Faults
 from service.sandbox.identity import Identity, profile_toml
@@ -21,9 +21,6 @@ from service.sandbox.ledger import Ledger, OrderRow
 from service.sandbox.plus import cashier as plus_cashier
 from service.state_events import rfc3339
 from service.wallets.signatures import verify
-
-# An order string is about a kilobyte.
-MAX_ORDER_STRING = 16_384
 
 PAID, FAILED, CANCELLED, NO_NETWORK, NOT_KNOWN = "9000", "4000", "6001", "6002", "6004"
 
@@ -33,7 +30,9 @@ class Look(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    order_str: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ORDER_STRING)]
+    # Of any length here: one that is empty or too long is refused by `Control.read`, like any other that does not
+    # verify.
+    order_str: str
 
 
 class Pay(Look):
@@ -85,6 +84,10 @@ class Control:
 
         Raises MalformedError.
         """
+        if not order_str:
+            raise MalformedError("the order string is empty")
+        if len(order_str) > MAX_ORDER_STRING:
+            raise MalformedError(f"the order string has more than {MAX_ORDER_STRING} characters")
         params = decode_form(order_str.encode())
         if plus_cashier.is_plus(params):
             return plus_cashier.read_order_string(params, self._app_key, self.identity.client_id)

@@ -8,9 +8,17 @@ from typing import Any
 
 from service.wallets.alipay.by_hand import examine_order_string
 
+# An order string is about a kilobyte.
+MAX_ORDER_STRING = 16_384
+
 
 def diagnosis(order_str: str) -> dict[str, Any]:
-    """`problems` in words, the damaged and missing parameters, what could be read, and the text mended."""
+    """`problems` in words, the damaged and missing parameters, what could be read, and the text mended.
+
+    Of a text that is empty or too long to be an order string nothing is said.
+    """
+    if not 1 <= len(order_str) <= MAX_ORDER_STRING:
+        return {"problems": [], "damage": [], "missing": [], "biz_content": None, "repaired": ""}
     found = examine_order_string(order_str.encode("utf-8", "replace"), None)
     is_alipays = "client_id" not in found.params
     return {

@@ -51,6 +51,22 @@ async def test_a_forged_order_string_is_no_damaged_one(merchant: Merchant) -> No
     assert "does not verify" in seen["reason"]
 
 
+@pytest.mark.parametrize(
+    ("order_str", "why"),
+    [("", "is empty"), ("a" * 16_385, "more than 16384 characters"), ("a" * 16_384, "not a form parameter")],
+)
+@pytest.mark.parametrize("call", ["pay", "look"])
+async def test_what_is_no_order_string_is_refused_with_a_reason(
+    merchant: Merchant, call: str, order_str: str, why: str
+) -> None:
+    wish = {"order_str": order_str} | ({"action": "confirm"} if call == "pay" else {})
+    reply = await merchant.client.post(f"{merchant.url}/sandbox/{call}", json=wish)
+    assert reply.status_code == 400
+    assert why in reply.json()["reason"]
+    # The cashier's page reads them, whatever was wrong.
+    assert call == "pay" or reply.json().keys() >= {"problems", "damage", "biz_content", "repaired"}
+
+
 async def test_a_network_that_fails_before_leaves_the_wallet_unaware(merchant: Merchant) -> None:
     said = await merchant.pay(merchant.payment("p1"), connection="lost_before")
     assert said["result_code"] == "6002"
