@@ -12,6 +12,8 @@ from schemas.money import MAX_AMOUNT_MINOR, exponent
 
 # More would not be read.
 MAX_PROBLEMS = 8
+# What pydantic puts before the words of a ValueError: its name for the kind, of no use to whoever has to mend it.
+VALUE_ERROR = "Value error, "
 
 
 class Record(BaseModel):
@@ -88,6 +90,11 @@ def in_words(error: ValidationError, *, tagged: bool = False) -> str:
     for problem in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_PROBLEMS]:
         parts = (problem["loc"][1:] or problem["loc"] or ("type",)) if tagged else problem["loc"]
         place = ".".join(map(str, parts))
-        text = problem["msg"].removeprefix("Value error, ")
+        text = own_words(problem["msg"])
         problems.append(f"{place}: {text}" if place else text)
     return "; ".join(problems)
+
+
+def own_words(message: str) -> str:
+    """A message of pydantic without what it puts before the words of a ValueError of ours."""
+    return message.removeprefix(VALUE_ERROR)

@@ -8,8 +8,11 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic.functional_validators import AfterValidator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from schemas.base import own_words
+from service.addresses import checked_bootstrap, checked_dsn
 from service.wallets.profile import WalletProfile, load_profiles
 
 ENV_PREFIX: Final = "PAYSTATE_"
@@ -27,13 +30,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore")
 
-    postgres_dsn: str = Field(
+    postgres_dsn: Annotated[str, AfterValidator(checked_dsn)] = Field(
         default="postgresql://127.0.0.1:5432/paystate", description="Where Postgres 15 to 18 is."
     )
     postgres_role: str = Field(
         default="paystate_service", description="The role that services take on; empty keeps the login's own."
     )
-    kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="Where the Kafka brokers are.")
+    kafka_bootstrap: Annotated[str, AfterValidator(checked_bootstrap)] = Field(
+        default="127.0.0.1:9092", description="Where the Kafka brokers are."
+    )
     lanes: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=8, description="Partitions of every topic. Fixed for ever once the database is made."
     )
@@ -108,7 +113,10 @@ def load(path: Path | None) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"])
-        raise ConfigError(f"PAYSTATE_{name.upper()}: {first['msg']}") from None
+        raise ConfigError(f"PAYSTATE_{name.upper()}: {own_words(first['msg'])}") from None
+    except SettingsError:
+        # The one setting that is no plain value. Its text is not shown: there are keys in it.
+        raise ConfigError("PAYSTATE_PROFILES: should be a JSON object; a file is the usual place") from None
     try:
         profiles = load_profiles(settings.profiles, path.parent if path else Path())
     except ValueError as error:

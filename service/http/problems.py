@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from schemas.base import own_words
 from service.http.bodies import BodyRefusedError
 from service.store.connection import UNAVAILABLE
 
@@ -108,7 +109,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     errors = [
         {
             "field": ".".join(str(part) for part in each["loc"][1:] or each["loc"]),
-            "detail": each["msg"].removeprefix("Value error, "),
+            "detail": own_words(each["msg"]),
         }
         for each in error.errors()[:MOST_ERRORS_SHOWN]
     ]

@@ -39,6 +39,9 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
         (b"lease_ttl_s = 0.1", "PAYSTATE_LEASE_TTL_S: "),
         (b"profiles = 1", "PAYSTATE_PROFILES: "),
         (b"profiles.mall = 1", "profile mall: should be a table"),
+        (b"[profiles.mall]\ndialect = 'nope'", "profile mall: dialect: 'nope' is not one of alipay, alipay_plus"),
+        (b"postgres_dsn = 'postgresql://u:hush@h:1:2/z'", "PAYSTATE_POSTGRES_DSN: should be postgresql://USER:"),
+        (b"kafka_bootstrap = 'h:hush'", "PAYSTATE_KAFKA_BOOTSTRAP: should be HOST:PORT"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: bytes, says: str) -> None:
@@ -48,11 +51,20 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: bytes, says: 
         config.load(file)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+    assert "Value error" not in str(refused.value)
+    assert "hush" not in str(refused.value)
 
 
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         config.load(tmp_path / "nowhere.toml")
+
+
+def test_profiles_in_a_variable_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAYSTATE_PROFILES", "hush")
+    with pytest.raises(ConfigError, match="PAYSTATE_PROFILES: should be a JSON object") as refused:
+        config.load(None)
+    assert "hush" not in str(refused.value)
 
 
 def test_a_variable_that_is_nearly_one_of_ours_is_found() -> None:
