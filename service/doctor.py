@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import httpx2
 
+from service import troubles
 from service.clock import SystemClock
 from service.config import Config, mistaken_variables
 from service.kafka import clients
@@ -95,13 +96,10 @@ async def _finding(name: str, check: Callable[[], Awaitable[str]], advice: str) 
         return Finding(name, ok=False, detail=str(error), advice="run `paystate migrate`")
     except WrongTopicError as error:
         return Finding(name, ok=False, detail=str(error), advice="run `paystate topics create`")
-    except (
-        *store_connection.UNAVAILABLE,
-        *clients.UNAVAILABLE,
-        store_connection.REFUSED,
-        httpx2.HTTPError,
-    ) as error:
-        return Finding(name, ok=False, detail=str(error) or repr(error), advice=advice)
+    except UNREACHABLE as error:
+        if troubles.missing_setup(error) is not None:
+            advice = "run `paystate migrate`"
+        return Finding(name, ok=False, detail=troubles.reason(error), advice=advice)
 
 
 async def _postgres(database: Database) -> str:

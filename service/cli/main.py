@@ -7,15 +7,15 @@ from typing import Annotated, NoReturn
 
 import asyncpg
 import typer
-from aiokafka.errors import KafkaError
 from typer.exceptions import TyperException
 
+from schemas.base import VALUE_ERROR
+from service import troubles
 from service.cli import artifacts, events, keys, looking, repairing, running, wallet
 from service.cli.context import Globals, NoError, Output
 from service.config import ConfigError
 from service.dev.child import ServerFailedError
 from service.kafka.topics import WrongTopicError
-from service.store import connection
 from service.store.lanes import NotInstalledError
 
 app = typer.Typer(
@@ -80,7 +80,8 @@ def main() -> NoReturn:
         sys.exit(INTERRUPTED)
     except TyperException as error:
         hint = f" (see: {context.command_path} --help)" if (context := getattr(error, "ctx", None)) else ""
-        _end(error.exit_code, error.format_message() + hint)
+        # typer checks choices by pydantic, and shows its message as it is.
+        _end(error.exit_code, error.format_message().replace(f": {VALUE_ERROR}", ": ") + hint)
     except ConfigError as error:
         _end(2, str(error))
     except (NoError, NotInstalledError, WrongTopicError, ServerFailedError) as error:
@@ -89,12 +90,11 @@ def main() -> NoReturn:
         # Whoever was reading has had enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except asyncpg.InvalidCatalogNameError as error:
-        _end(1, f"Postgres: {error}: create it, or point PAYSTATE_POSTGRES_DSN elsewhere")
-    except KafkaError as error:
-        _end(1, f"Kafka cannot be used (PAYSTATE_KAFKA_BOOTSTRAP): {error!r}")
-    except (asyncpg.PostgresError, *connection.UNAVAILABLE) as error:
-        _end(1, f"Postgres cannot be used (PAYSTATE_POSTGRES_DSN): {str(error) or repr(error)}")
+    except asyncpg.ClientConfigurationError as error:
+        # What only asyncpg knows to be wrong, such as a file of certificates that is not there.
+        _end(2, f"PAYSTATE_POSTGRES_DSN: {error}")
+    except troubles.EXPECTED as error:
+        _end(1, troubles.told(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.vocabulary import Topic
 from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, consumer, started, within
+from service.troubles import reason
 from service.verify.check import Check
 from service.verify.stored import SHOWN
 
@@ -48,7 +49,7 @@ async def check(connection: asyncpg.Connection, bootstrap: str, wait_s: float) -
     try:
         await _read(bootstrap, lanes, wait_s)
     except UNAVAILABLE as error:
-        return 0, Check(NAME, ok=False, detail=f"Kafka cannot be read: {error!r}")
+        return 0, Check(NAME, ok=False, detail=f"Kafka cannot be read: {reason(error)}")
     broken = [text for lane in lanes.values() for text in lane.broken]
     for number, lane in lanes.items():
         if not lane.is_read:
