@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
 import uuid_utils
 
 from schemas.vocabulary import Topic
@@ -27,9 +28,10 @@ from service.lanes.intake import Intake
 from service.lanes.ports import Ports
 from service.lanes.rebase import Rebased
 from service.store import api_keys
-from service.store.connection import STATEMENT_TIMEOUT_S, Database
+from service.store.connection import STATEMENT_TIMEOUT_S, UNAVAILABLE, Database
 from service.store.following import OrderRows
 from service.store.idempotency import IdempotencyKeys
+from service.store.lanes import lane_count
 from service.wallets.adapter import WalletAdapter
 from service.wallets.registry import build_adapters
 from statemachine.decision import Policy
@@ -42,6 +44,10 @@ T = TypeVar("T")
 # Net allocations before the young are looked through, and how many such looks before each of the older ages.
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 OWNER = "paystate_owner"
+# A bridge that starts while Postgres hangs takes callbacks no later than this.
+LOOK_S = 2.0
+
+log = structlog.get_logger()
 
 
 def worker_name() -> str:
@@ -99,7 +105,10 @@ def policy(config: Config) -> Policy:
 
 
 async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Runs what others reach over HTTP, until SIGTERM or SIGINT."""
+    """Runs what others reach over HTTP, until SIGTERM or SIGINT.
+
+    Raises WrongTopicError or NotInstalledError, and what Kafka says when it cannot be used.
+    """
     # An engine has no need of them, and they take a third of a second.
     from service.http.app import create_app  # noqa: PLC0415
     from service.http.bridge import PUBLISH_DEADLINE_S, Bridge, BridgeFirst  # noqa: PLC0415
@@ -108,6 +117,7 @@ async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[]
 
     settings = config.settings
     lanes = await _lanes_of_topics(settings.kafka_bootstrap)
+    await _see_that_it_is_set_up(database(config))
     adapters = build_adapters(config.profiles)
     publisher = Forwarder(Kafka(settings.kafka_bootstrap), lanes)
     opened = database(config)
@@ -141,6 +151,20 @@ def _order_api(
         now=SystemClock().now,
         new_id=RandomIds().uuid7,
     )
+
+
+async def _see_that_it_is_set_up(opened: Database) -> None:
+    """Raises NotInstalledError, or what Postgres says when it lets nobody in. One that is away is not waited for.
+
+    As an engine does at its start, but for the waiting: callbacks only need Kafka, and the order API answers 503
+    for as long as Postgres is away.
+    """
+    try:
+        await clients.within(lane_count(opened), LOOK_S)
+    except UNAVAILABLE as error:
+        log.warning("serving_without_postgres", error=repr(error))
+    finally:
+        await opened.close()
 
 
 async def _lanes_of_topics(bootstrap: str) -> int:
