@@ -33,7 +33,10 @@ def add_to(app: typer.Typer) -> None:
 
         from schemas.export import export
 
-        written = [str(path) for path in export(folder, version("paystate"))]
+        try:
+            written = [str(path) for path in export(folder, version("paystate"))]
+        except OSError as error:
+            raise typer.BadParameter(f"cannot write to {folder}: {error.strerror}", param_hint="DIR") from None
         if wants_json(context):
             print_json({"written": written})
         else:
@@ -41,9 +44,14 @@ def add_to(app: typer.Typer) -> None:
 
     @machine.command("graph")
     def machine_graph(
+        context: typer.Context,
         format: Annotated[  # noqa: A002 - the option's name
             GraphFormat, typer.Option(help="mermaid: a state diagram; matrix: every trigger in every state.")
         ] = GraphFormat.MERMAID,
     ) -> None:
         """Draw the lifecycle from its table."""
-        print(mermaid() if format is GraphFormat.MERMAID else matrix_markdown(), end="")
+        graph = mermaid() if format is GraphFormat.MERMAID else matrix_markdown()
+        if wants_json(context):
+            print_json({"format": format, "graph": graph})
+        else:
+            print(graph, end="")

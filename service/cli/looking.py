@@ -21,6 +21,8 @@ from service.wiring import run_loop
 
 # How long `verify` waits without any news for what is committed and not yet published.
 VERIFY_WAIT_S = 10.0
+# A day: whoever wants to wait longer asks again.
+MAX_VERIFY_WAIT_S = 86_400.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -81,7 +83,10 @@ def _with_times(operation: dict[str, Any]) -> dict[str, Any]:
 
 
 def lanes_list(context: typer.Context) -> None:
-    """List the lanes: who owns them, how far they are, and why one has halted."""
+    """List the lanes: who owns them, how far they are, and why one has halted.
+
+    `published` is stored with commits: on a lane that rests it may lag behind `lane_seq` until the next one.
+    """
     config = settings(context)
     rows = run_loop(_lanes(config))
     if wants_json(context):
@@ -136,10 +141,20 @@ async def _lanes(config: Config) -> list[dict[str, Any]]:
     ]
 
 
+def _wait(seconds: float) -> float:
+    # typer's own limits let through what is no number at all: nan is neither less nor more than they are.
+    if not 0 <= seconds <= MAX_VERIFY_WAIT_S:
+        raise typer.BadParameter(f"should be from 0 to {MAX_VERIFY_WAIT_S:g} seconds")
+    return seconds
+
+
 def verify_all(
     context: typer.Context,
     wait_s: Annotated[
-        float, typer.Option(help="How long to wait, without news, for what is not yet published.", metavar="S")
+        float,
+        typer.Option(
+            help="How long to wait, without news, for what is not yet published.", metavar="S", callback=_wait
+        ),
     ] = VERIFY_WAIT_S,
 ) -> None:
     """Check what is stored and what is published against the promises. Exit code 1 when one is broken."""

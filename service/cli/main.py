@@ -64,7 +64,11 @@ def _hoisted(arguments: list[str]) -> list[str]:
         if argument == "--":
             return [*first, *rest, argument, *given]
         if argument in _GLOBAL_OPTIONS:
-            first += [argument, *([value] if (value := next(given, None)) is not None else [])]
+            value = next(given, None)
+            if value is None or value.startswith("--"):
+                # Alone, so that it is said to lack its value, and not of what stands behind it that it is missing.
+                return [argument]
+            first += [argument, value]
         elif argument.startswith(tuple(f"{option}=" for option in _GLOBAL_OPTIONS)):
             first.append(argument)
         else:

@@ -1,7 +1,9 @@
 """What runs, and what has to be made before it can: servers, schema, topics, engine, bridge, sandbox, demo."""
 
 import asyncio
+import os
 import socket
+import sqlite3
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +11,14 @@ import typer
 from prometheus_client import start_http_server
 
 from service import wiring
+from service.addresses import MAX_PORT
 from service.cli.context import NoError, print_json, settings, wants_json
 from service.kafka.topics import create_topics
 from service.wiring import run_loop
 
 BRIDGE_PORT = 8000
+
+Port = Annotated[int, typer.Option(help="Where to listen; 0 is any free port.", metavar="P", min=0, max=MAX_PORT)]
 
 
 def _say_ready() -> None:
@@ -52,6 +57,7 @@ def dev(
     """Run a Postgres and a Kafka-protocol broker on loopback until interrupted. For development only."""
     from service.dev.servers import run_dev
 
+    _make_folder(data_dir)
     run_dev(data_dir)
 
 
@@ -95,7 +101,7 @@ def run_engine(context: typer.Context) -> None:
 
 def serve(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="Where to listen; 0 is any free port.", metavar="P")] = BRIDGE_PORT,
+    port: Port = BRIDGE_PORT,
     host: Annotated[str, typer.Option(help="On which address.")] = "127.0.0.1",
 ) -> None:
     """Run what others reach over HTTP: the webhook bridge (/wallets/<profile>/notify) and the order API (/docs)."""
@@ -106,7 +112,9 @@ def serve(
 
 
 def sandbox(
-    port: Annotated[int | None, typer.Option(help="Where to listen; else any free port.", metavar="P")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Where to listen; else any free port.", metavar="P", min=0, max=MAX_PORT)
+    ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where keys, ledger and paystate.toml are kept.", metavar="D")
     ] = None,
@@ -118,19 +126,25 @@ def sandbox(
     def ready(url: str) -> None:
         print(url, "READY", sep="\n", flush=True)
 
+    _make_folder(data_dir)
     try:
         run_loop(run_sandbox(port, data_dir, notify_url, ready))
     except asyncio.CancelledError:
         return
     except OSError as error:
-        raise NoError(f"the sandbox cannot run on port {port}: {error.strerror}") from None
+        if data_dir is not None and error.filename is not None:
+            # Of a file in the folder; a port has no name.
+            raise _wrong_folder(data_dir, f"{error.filename}: {error.strerror}") from None
+        raise NoError(f"the sandbox cannot run on {_named(port)}: {error.strerror}") from None
+    except sqlite3.Error as error:
+        raise _wrong_folder(data_dir, f"its ledger: {error}") from None
 
 
 def shop(
     context: typer.Context,
     wallet_url: Annotated[str, typer.Option(help="Where the sandbox wallet is.", metavar="U")],
     api_url: Annotated[str, typer.Option(help="Where the order API is.", metavar="U")],
-    port: Annotated[int, typer.Option(help="Where to listen; 0 is any free port.", metavar="P")] = 0,
+    port: Port = 0,
 ) -> None:
     """Run the demo's shop in a browser; `paystate demo` starts it together with the rest."""
     from service.sandbox.demo.storefront.app import run_shop
@@ -143,7 +157,29 @@ def shop(
     except asyncio.CancelledError:
         return
     except OSError as error:
-        raise NoError(f"the shop cannot run on port {port}: {error.strerror}") from None
+        raise NoError(f"the shop cannot run on {_named(port)}: {error.strerror}") from None
+
+
+def _make_folder(data_dir: Path | None) -> None:
+    """Makes the folder that is to be kept; what is wrong with it is not a server's fault. Raises BadParameter."""
+    if data_dir is None:
+        return
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise _wrong_folder(data_dir, "it is not a folder") from None
+    except OSError as error:
+        raise _wrong_folder(data_dir, str(error.strerror)) from None
+    if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
+        raise _wrong_folder(data_dir, "it is not ours to write to")
+
+
+def _wrong_folder(data_dir: Path | None, why: str) -> typer.BadParameter:
+    return typer.BadParameter(f"cannot keep data in {data_dir}: {why}", param_hint="--data-dir")
+
+
+def _named(port: int | None) -> str:
+    return f"port {port}" if port else "any port"
 
 
 def _listen(port: int, host: str) -> socket.socket:

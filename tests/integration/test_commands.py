@@ -204,6 +204,8 @@ def test_schemas_and_pictures_are_written(tmp_path: Path) -> None:
     graph = run_paystate("machine", "graph", "--format", "mermaid", environment={}).stdout
     assert graph.startswith("stateDiagram-v2\n")
     assert "| trigger |" in run_paystate("machine", "graph", "--format", "matrix", environment={}).stdout
+    document = answer(run_paystate("machine", "graph", "--output", "json", environment={}))
+    assert document == {"format": "mermaid", "graph": graph}
 
 
 @pytest.fixture
