@@ -24,6 +24,10 @@ RETRY_S = 1.0
 HAND_OVER_S = 15.0
 # The journal's months are made well before they come; should it fail, the default partition takes them.
 HOUSEKEEPING_EVERY_S = 6 * 3_600.0
+# While somebody reads the journal none can be made: it is tried for a moment, and again when they may have ended.
+HOUSEKEEPING_AGAIN_S = 5 * 60.0
+# So many days before a month comes, a person should know that it has no partition.
+MONTH_IS_NEAR_DAYS = 7
 
 
 @dataclass(slots=True)
@@ -107,11 +111,18 @@ class Engine:
 async def make_room_ahead(database: Database) -> None:
     """Makes the journal's partitions of the coming months, ever again, until cancelled."""
     while True:
+        again_s = HOUSEKEEPING_AGAIN_S
         try:
-            await make_partitions(database)
+            days_until = await make_partitions(database)
         except (*store_connection.UNAVAILABLE, store_connection.REFUSED) as error:
             log.warning("journal_partitions_not_made", error=repr(error))
-        await asyncio.sleep(HOUSEKEEPING_EVERY_S)
+        else:
+            if days_until is None:
+                again_s = HOUSEKEEPING_EVERY_S
+            else:
+                tell = log.error if days_until <= MONTH_IS_NEAR_DAYS else log.info
+                tell("journal_partition_waits", days_until_month=days_until, reason="the journal is being read")
+        await asyncio.sleep(again_s)
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

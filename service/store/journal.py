@@ -10,7 +10,10 @@ _AFTER = """
     select lane_seq, order_id, version, event from journal
     where lane = $1 and lane_seq > $2 order by lane_seq limit $3
 """
-
+_MAKE_MONTH = """
+    select make_journal_partition(month) as is_there, month - current_date as days_until
+    from (select date_trunc('month', current_date + make_interval(months => $1))::date as month) as ahead
+"""
 
 # Beside the month that is: enough for a service that is not restarted for a quarter.
 MONTHS_AHEAD = 3
@@ -45,11 +48,18 @@ async def orders_of(database: Database, lane: int, order_ids: list[str]) -> dict
         return await load(connection, lane, order_ids)
 
 
-async def make_partitions(database: Database) -> None:
-    """Makes the journal's partitions of this month and the next few, where they are missing."""
+async def make_partitions(database: Database) -> int | None:
+    """Makes the journal's partitions of this month and the next few, where they are missing.
+
+    Answers None when that is done, else in how many days the first month begins (0 or less: it has begun) whose
+    partition could not be made, because a transaction that has read the journal is still open. Till it can be,
+    the default partition takes that month's entries.
+    """
     async with database.acquire() as connection:
-        await connection.execute(
-            "select make_journal_partition((current_date + make_interval(months => n))::date)"
-            " from generate_series(0, $1) as n",
-            MONTHS_AHEAD,
-        )
+        # Each in a transaction of its own: what one has locked is free again before the next one waits.
+        for ahead in range(MONTHS_AHEAD + 1):
+            month = await connection.fetchrow(_MAKE_MONTH, ahead)
+            assert month is not None
+            if not month["is_there"]:
+                return int(month["days_until"])
+    return None

@@ -3,26 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from schemas.vocabulary import Kind, LatePayment, OperationKind, State
+from schemas.vocabulary import Kind, OperationKind, State
 from service.store import lanes, orders, parked, timers
-from service.store.commit import BatchRows, DataRefusedError, JournalEntry, Record, commit
+from service.store.commit import DataRefusedError, Record, commit
 from service.store.connection import Database
 from service.store.journal import last_seq, make_partitions, read_after
 from service.store.lanes import LaneFencedError, LaneMovedError, LaneRow, NotInstalledError
 from service.store.migrate import migrate
 from service.store.views import lane_rows, missing_migrations, story_of
-from statemachine.order import Operation, Order
+from statemachine.order import Operation
 from tests.faults.line import Line
+from tests.integration.rows import NOW, a_batch, an_order
 
 pytestmark = pytest.mark.integration
 
-NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 WORKER, OTHER = "a-worker", "another-worker"
 
 
@@ -49,44 +48,14 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await opened.close()
 
 
-def _order(**changes: object) -> Order:
-    order = Order(
-        "o1", Kind.PAYMENT, "mall", "CNY", 100, "A mug", 900, 900, 3600, LatePayment.REFUND, NOW, {"a": "b"}
-    )
-    order.version = 1
-    for name, value in changes.items():
-        setattr(order, name, value)
-    return order
-
-
-def _rows(lane: LaneRow, seq: int = 0, offset: int = 0, *ordered: Order) -> BatchRows:
-    """One record of orders.events that leads to one journal entry for each order."""
-    entries = [
-        JournalEntry(seq + n, order.order_id, order.version, order, b'{"event_id": "x", "state": "paid"}')
-        for n, order in enumerate(ordered, 1)
-    ]
-    return BatchRows(
-        lane=lane.lane,
-        epoch=lane.epoch,
-        seq=seq,
-        next_seq=seq + len(entries),
-        published_seq=0,
-        offsets=[offset, 0, 0],
-        next_offsets=[offset + 1, 0, 0],
-        counted=[1, 0, 0, 0, 0, 0, 0, 0, 0],
-        orders={order.order_id: order for order in ordered},
-        journal=entries,
-    )
-
-
 async def test_a_batch_is_stored_whole_and_read_back_as_it_was(
     database: Database, lane: LaneRow, connection: asyncpg.Connection
 ) -> None:
     operation = Operation("o1__B1", OperationKind.REFUND, 40)
-    order = _order(
+    order = an_order(
         state=State.REFUNDING, taken_minor=100, operation=operation, request_counts={"B": 1}, seen=("e:1", "w:2")
     )
-    rows = _rows(lane, 0, 0, order)
+    rows = a_batch(lane, 0, 0, order)
     rows.operations = {operation.id: ("o1", operation)}
     rows.timers = {"o1": NOW}
     record = Record("wallet.callbacks", 7, None, b"\x00\xff", '[["name", "text"]]', NOW)
@@ -114,7 +83,7 @@ async def test_a_stale_epoch_changes_nothing(
     newer = next(row for row in await lanes.claim(database, OTHER, 30, 2) if row.lane == lane.lane)
     assert newer.epoch == lane.epoch + 1
     with pytest.raises(LaneFencedError, match=f"is at epoch {newer.epoch}"):
-        await commit(connection, _rows(lane, 0, 0, _order()))
+        await commit(connection, a_batch(lane, 0, 0, an_order()))
     assert await orders.load(connection, lane.lane, ["o1"]) == {}
     assert await last_seq(database, lane.lane) == 0
     with pytest.raises(LaneFencedError):
@@ -124,7 +93,7 @@ async def test_a_stale_epoch_changes_nothing(
 async def test_a_commit_whose_answer_was_lost_cannot_be_made_twice(
     lane: LaneRow, connection: asyncpg.Connection
 ) -> None:
-    rows = _rows(lane, 0, 0, _order())
+    rows = a_batch(lane, 0, 0, an_order())
     await commit(connection, rows)
     with pytest.raises(LaneMovedError):
         await commit(connection, rows)
@@ -133,11 +102,11 @@ async def test_a_commit_whose_answer_was_lost_cannot_be_made_twice(
 async def test_a_commit_that_was_still_on_its_way_comes_too_late_once_its_owner_has_begun_anew(
     database: Database, lane: LaneRow, connection: asyncpg.Connection
 ) -> None:
-    await commit(connection, _rows(lane, 0, 0, _order()))
+    await commit(connection, a_batch(lane, 0, 0, an_order()))
     # It moves neither the offsets nor the sequence, as the attempt of a call does, so it would fit on the row.
-    late = _rows(lane, 1, 1)
+    late = a_batch(lane, 1, 1)
     late.next_offsets, late.counted = late.offsets, [0] * 9
-    late.orders = {"o1": _order(subject="as it was before the doubt")}
+    late.orders = {"o1": an_order(subject="as it was before the doubt")}
     again = await lanes.take_again(database, lane.lane, lane.epoch)
     assert (again.epoch, again.lane_seq, again.next_offsets) == (lane.epoch + 1, 1, [1, 0, 0])
     with pytest.raises(LaneFencedError):
@@ -152,7 +121,7 @@ async def test_a_halted_lane_takes_nothing_and_is_not_claimed(
 ) -> None:
     await lanes.halt(database, lane.lane, lane.epoch, "Postgres went back in time")
     with pytest.raises(LaneMovedError):
-        await commit(connection, _rows(lane))
+        await commit(connection, a_batch(lane))
     assert [row.lane for row in await lanes.claim(database, OTHER, 30, 10)] == [1 - lane.lane]
     shown = {row["lane"]: row for row in await lane_rows(database)}
     assert shown[lane.lane]["status"] == "halted"
@@ -186,7 +155,7 @@ async def test_the_database_itself_refuses_an_order_that_cannot_be(
     database: Database, lane: LaneRow, connection: asyncpg.Connection, broken: dict[str, object]
 ) -> None:
     with pytest.raises(DataRefusedError):
-        await commit(connection, _rows(lane, 0, 0, _order(**broken)))
+        await commit(connection, a_batch(lane, 0, 0, an_order(**broken)))
     # All or nothing: the lane has not moved either.
     assert (await lanes.read(database, lane.lane, lane.epoch)).next_offsets == [0, 0, 0]
 
@@ -194,7 +163,7 @@ async def test_the_database_itself_refuses_an_order_that_cannot_be(
 async def test_the_database_refuses_a_second_live_operation_of_an_order(
     lane: LaneRow, connection: asyncpg.Connection
 ) -> None:
-    rows = _rows(lane, 0, 0, _order())
+    rows = a_batch(lane, 0, 0, an_order())
     first, second = Operation("o1__V1", OperationKind.CLOSE, 0), Operation("o1__V2", OperationKind.CLOSE, 0)
     rows.operations = {each.id: ("o1", each) for each in (first, second)}
     with pytest.raises(DataRefusedError, match="operations_live"):
@@ -204,7 +173,7 @@ async def test_the_database_refuses_a_second_live_operation_of_an_order(
 async def test_the_service_adds_to_history_and_cannot_change_it(
     lane: LaneRow, connection: asyncpg.Connection
 ) -> None:
-    await commit(connection, _rows(lane, 0, 0, _order()))
+    await commit(connection, a_batch(lane, 0, 0, an_order()))
     for statement in (
         "update journal set version = 2",
         "delete from journal",
@@ -241,7 +210,12 @@ async def test_a_database_that_was_never_migrated_says_so(database_dsn: str) -> 
     bare = Database(database_dsn, None)
     with pytest.raises(NotInstalledError, match="run `paystate migrate`"):
         await lanes.lane_count(bare)
-    assert await missing_migrations(bare) == ["0001_spine", "0002_commit_lane_batch", "0003_order_api"]
+    assert await missing_migrations(bare) == [
+        "0001_spine",
+        "0002_commit_lane_batch",
+        "0003_order_api",
+        "0004_journal_months",
+    ]
     await bare.close()
 
 
