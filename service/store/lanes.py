@@ -64,9 +64,17 @@ _HEARTBEAT = """
     with beat as (
         insert into workers (worker, heartbeat_at) values ($1, clock_timestamp())
         on conflict (worker) do update set heartbeat_at = excluded.heartbeat_at
+    ),
+    -- A lane whose commit is on its way is not waited for, since that renews the lease itself: one that is stuck
+    -- keeps one lane from its heartbeat, not all of them. And what is locked nobody else can claim.
+    free as materialized (
+        select lane from lanes where owner = $1 and lane = any($3) order by lane for update skip locked
+    ),
+    kept as (
+        update lanes set lease_until = clock_timestamp() + make_interval(secs => $2), lease_s = $2
+        where lane in (select lane from free)
     )
-    update lanes set lease_until = clock_timestamp() + make_interval(secs => $2) where owner = $1 and lane = any($3)
-    returning lane, epoch
+    select lane, epoch from lanes where owner = $1 and lane = any($3)
 """
 _ALIVE = """
     select worker from workers where heartbeat_at > clock_timestamp() - make_interval(secs => $1)
@@ -80,7 +88,7 @@ _CLAIM = f"""
         order by lane limit $3 for update skip locked
     )
     update lanes set epoch = epoch + 1, owner = $1,
-        lease_until = clock_timestamp() + make_interval(secs => $2)
+        lease_until = clock_timestamp() + make_interval(secs => $2), lease_s = $2
     where lane in (select lane from free)
     returning {_ROW}
 """  # noqa: S608 - constants
@@ -136,7 +144,10 @@ async def lane_count(database: Database) -> int:
 
 
 async def heartbeat(database: Database, worker: str, lease_ttl_s: float, held: Sequence[int]) -> dict[int, int]:
-    """Says that the worker lives and renews the leases that it holds; answers those still its own, with epochs."""
+    """Says that the worker lives and renews the leases that it holds; answers those still its own, with epochs.
+
+    A lane whose row is locked, by a commit on its way, is answered and not renewed: the commit does that (0005).
+    """
     async with database.acquire() as connection:
         rows = await connection.fetch(_HEARTBEAT, worker, lease_ttl_s, list(held))
     return {row["lane"]: row["epoch"] for row in rows}

@@ -215,6 +215,7 @@ async def test_a_database_that_was_never_migrated_says_so(database_dsn: str) -> 
         "0002_commit_lane_batch",
         "0003_order_api",
         "0004_journal_months",
+        "0005_lease_by_commit",
     ]
     await bare.close()
 

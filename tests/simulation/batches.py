@@ -1,7 +1,7 @@
 """`commit_lane_batch` of the simulated Postgres: everything that a batch changes, or nothing."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -43,6 +43,8 @@ class Batches:
         lane.lane_seq, lane.published_seq, lane.next_offsets = next_seq, published_seq, list(next_offsets)
         lane.fingerprints = fingerprints or lane.fingerprints
         lane.counters = [a + b for a, b in zip(lane.counters, counted, strict=True)]
+        if lane.owner is not None and lane.lease_until is not None and lane.lease_s is not None:
+            lane.lease_until = max(lane.lease_until, self.now() + timedelta(seconds=lane.lease_s))
         self.tables.orders |= {(number, row["order_id"]): row for row in merged}
         self.tables.journal[number] += entries
         self.tables.operations |= begun

@@ -88,7 +88,7 @@ class Statements:
         self.tables.workers[worker] = self.now()
         kept = [self.tables.lanes[lane] for lane in held if self.tables.lanes[lane].owner == worker]
         for lane in kept:
-            lane.lease_until = self.now() + timedelta(seconds=lease_ttl_s)
+            lane.lease_until, lane.lease_s = self.now() + timedelta(seconds=lease_ttl_s), lease_ttl_s
         return [{"lane": lane.lane, "epoch": lane.epoch} for lane in kept]
 
     def _alive(self, lease_ttl_s: float) -> Rows:
@@ -105,7 +105,8 @@ class Statements:
         ][:limit]
         for lane in free:
             lane.epoch += 1
-            lane.owner, lane.lease_until = worker, now + timedelta(seconds=lease_ttl_s)
+            lane.owner, lane.lease_s = worker, lease_ttl_s
+            lane.lease_until = now + timedelta(seconds=lease_ttl_s)
         return [row for lane in free for row in self._read_lane(lane.lane, lane.epoch)]
 
     def _release(self, number: int, epoch: int, published_seq: int) -> Rows:

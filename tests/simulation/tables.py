@@ -23,6 +23,7 @@ class Lane:
     epoch: int = 0
     owner: str | None = None
     lease_until: datetime | None = None
+    lease_s: float | None = None
     halt_reason: str | None = None
     lane_seq: int = 0
     published_seq: int = 0

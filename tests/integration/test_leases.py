@@ -1,0 +1,119 @@
+"""Leases and commits on the same rows: neither waits for the other longer than it must."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from service.store import lanes
+from service.store.commit import commit
+from service.store.connection import Database
+from service.store.lanes import LaneRow
+from service.store.migrate import migrate
+from tests.integration.rows import a_batch, an_order
+
+pytestmark = pytest.mark.integration
+
+WORKER, OTHER = "a-worker", "another-worker"
+LEASE_S = 30.0
+SOON_S = 2.0
+
+
+@pytest.fixture
+async def database(database_dsn: str) -> AsyncIterator[Database]:
+    await migrate(database_dsn, 2)
+    opened = Database(database_dsn, "paystate_service")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def claimed(database: Database) -> list[LaneRow]:
+    """Both lanes, ready for their first batch."""
+    rows = await lanes.claim(database, WORKER, LEASE_S, 2)
+    for row in rows:
+        await lanes.begin_at(database, row.lane, row.epoch, [0, 0, 0])
+    return rows
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    opened = await database.connect()
+    yield opened
+    opened.terminate()
+
+
+async def _left_s(database: Database) -> list[float]:
+    """How long each lane's lease still lasts."""
+    async with database.acquire() as connection:
+        rows = await connection.fetch("select lease_until - clock_timestamp() as left from lanes order by lane")
+    return [row["left"].total_seconds() for row in rows]
+
+
+async def _let_lapse(database: Database, left_s: float = -1) -> None:
+    async with database.acquire() as connection:
+        await connection.execute("update lanes set lease_until = clock_timestamp() + $1", timedelta(seconds=left_s))
+
+
+async def test_a_commit_that_is_stuck_costs_no_other_lane_its_lease(
+    database: Database, claimed: list[LaneRow], connection: asyncpg.Connection
+) -> None:
+    await _let_lapse(database)
+    under_way = connection.transaction()
+    await under_way.start()
+    await commit(connection, a_batch(claimed[0], 0, 0, an_order()))
+    async with asyncio.timeout(SOON_S):
+        assert await lanes.heartbeat(database, WORKER, LEASE_S, [0, 1]) == {0: 1, 1: 1}
+        assert await lanes.alive_workers(database, SOON_S) == [WORKER]
+    stuck_s, other_s = await _left_s(database)
+    assert stuck_s < 0 < other_s
+    # Its row is the commit's: nobody else can take the lane from under it.
+    async with asyncio.timeout(SOON_S):
+        assert await lanes.claim(database, OTHER, LEASE_S, 2) == []
+    await under_way.commit()
+    assert min(await _left_s(database)) > LEASE_S - 2 * SOON_S
+
+
+async def test_a_stuck_commit_that_comes_to_nothing_leaves_its_lane_to_the_next_heartbeat(
+    database: Database, claimed: list[LaneRow], connection: asyncpg.Connection
+) -> None:
+    await _let_lapse(database)
+    under_way = connection.transaction()
+    await under_way.start()
+    await commit(connection, a_batch(claimed[0], 0, 0, an_order()))
+    await lanes.heartbeat(database, WORKER, LEASE_S, [0, 1])
+    await under_way.rollback()
+    assert (await _left_s(database))[0] < 0
+    await lanes.heartbeat(database, WORKER, LEASE_S, [0, 1])
+    assert min(await _left_s(database)) > LEASE_S - SOON_S
+
+
+async def test_a_commit_renews_its_lanes_lease_and_no_other(
+    database: Database, claimed: list[LaneRow], connection: asyncpg.Connection
+) -> None:
+    await _let_lapse(database)
+    await commit(connection, a_batch(claimed[0]))
+    mine_s, other_s = await _left_s(database)
+    assert other_s < 0 < LEASE_S - SOON_S < mine_s <= LEASE_S
+    # Nor does it ever make one shorter.
+    await _let_lapse(database, 2 * LEASE_S)
+    await commit(connection, a_batch(claimed[0], 0, 1))
+    assert min(await _left_s(database)) > LEASE_S
+
+
+async def test_a_commit_leaves_the_lease_alone_that_an_older_engine_has_taken(
+    database: Database, claimed: list[LaneRow], connection: asyncpg.Connection
+) -> None:
+    await _let_lapse(database)
+    async with database.acquire() as other:
+        await other.execute("update lanes set lease_s = null")
+    await commit(connection, a_batch(claimed[0]))
+    assert (await _left_s(database))[0] < 0
+
+
+async def test_a_lane_that_was_taken_meanwhile_is_not_answered(database: Database, claimed: list[LaneRow]) -> None:
+    await _let_lapse(database)
+    assert len(await lanes.claim(database, OTHER, LEASE_S, 1)) == 1
+    assert await lanes.heartbeat(database, WORKER, LEASE_S, [0, 1]) == {1: 1}
