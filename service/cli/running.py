@@ -66,7 +66,10 @@ def migrate(context: typer.Context) -> None:
     from service.store import migrate as migration
 
     chosen = settings(context).settings
-    run_loop(migration.migrate(chosen.postgres_dsn, chosen.lanes))
+    try:
+        run_loop(migration.migrate(chosen.postgres_dsn, chosen.lanes))
+    except migration.NotMigratedError as error:
+        raise NoError(str(error)) from None
     if wants_json(context):
         print_json({"migrated": True, "lanes": chosen.lanes})
     else:
