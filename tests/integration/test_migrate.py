@@ -1,10 +1,13 @@
 """`paystate migrate` in databases that are in use, and as logins that may not do everything."""
 
 import asyncio
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
+from service.dev.postgres import EmbeddedPostgres
+from service.store import lanes
 from service.store import migrate as migration
 from service.store.connection import Database
 from service.store.migrate import NotMigratedError, migrate
@@ -49,3 +52,32 @@ async def test_a_second_migration_waits_for_the_first(database_dsn: str, monkeyp
         await second
     finally:
         await first.close()
+
+
+def _as(dsn: str, login: str, database: str) -> str:
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(netloc=f"{login}@{parts.hostname}:{parts.port}", path=f"/{database}"))
+
+
+async def test_a_login_that_may_make_roles_and_owns_the_database_can_install() -> None:
+    # On a server of its own: roles are the whole server's, and here nobody has made ours yet.
+    with EmbeddedPostgres(durable=False) as server:
+        superuser = await asyncpg.connect(server.dsn)
+        await superuser.execute("create role administrator login createrole")
+        await superuser.execute("create database shop owner administrator")
+        await superuser.close()
+        dsn = _as(server.dsn, "administrator", "shop")
+        await migrate(dsn, 2)
+        await migrate(dsn, 2)
+
+        administrator = await asyncpg.connect(dsn)
+        owners = await administrator.fetch(
+            "select distinct tableowner from pg_tables where schemaname = 'paystate'"
+        )
+        assert [row["tableowner"] for row in owners] == ["paystate_owner"]
+        # And can let a service in, which is not theirs to be.
+        await administrator.execute("create role engine login in role paystate_service")
+        await administrator.close()
+        database = Database(_as(server.dsn, "engine", "shop"), "paystate_service")
+        assert [row.lane for row in await lanes.claim(database, "a-worker", 30, 5)] == [0, 1]
+        await database.close()

@@ -3,6 +3,10 @@
 do $$
 declare
     wanted text;
+    -- How to ask whether we may become the owner. From 16 on, whoever makes a role is a member of it that may only
+    -- hand it on; 15 does not know the difference, nor the word.
+    becoming constant text := case when current_setting('server_version_num')::integer >= 160000
+        then 'set' else 'member' end;
 begin
     foreach wanted in array array['paystate_owner', 'paystate_service', 'paystate_reader'] loop
         if not exists (select from pg_roles where rolname = wanted) then
@@ -14,7 +18,7 @@ begin
             end;
         end if;
     end loop;
-    if not pg_has_role(current_user, 'paystate_owner', 'member') then
+    if not pg_has_role(current_user, 'paystate_owner', becoming) then
         execute format('grant paystate_owner to %I', current_user);
     end if;
     if to_regnamespace('paystate') is null then
