@@ -35,12 +35,7 @@ def take_completion(turn: Turn, done: ServiceCompleted) -> None:
         turn.note(Trigger.SERVICE_COMPLETED, Disposition.ABSORBED, "there is nothing to capture")
     else:
         stays = order.state in (*UNPAID, State.CAPTURING)
-        turn.move(Trigger.SERVICE_COMPLETED, "it waits" if stays else _how_much(turn, done))
-
-
-def _how_much(turn: Turn, done: ServiceCompleted) -> str:
-    short_minor = done.amount_minor - turn.order.held_minor
-    return f"{short_minor} more than is held" if short_minor > 0 else ""
+        turn.move(Trigger.SERVICE_COMPLETED, "it waits" if stays else "")
 
 
 def unexpected(turn: Turn, done: ServiceCompleted, why: str) -> None:

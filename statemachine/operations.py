@@ -78,6 +78,7 @@ def begin_waiting_capture(turn: "Turn") -> Operation:
     order.final = order.final or completion.final
     if completion.amount_minor > order.held_minor:
         turn.flag(Flag.SHORTFALL)
+        turn.remark = f"{completion.amount_minor - order.held_minor} more than is held"
     amount_minor = min(completion.amount_minor, order.held_minor)
     return begin(turn, OperationKind.CAPTURE, amount_minor, complete=completion.final)
 

@@ -34,6 +34,8 @@ class Turn:
     entries: list[Entry] = field(default_factory=list)
     operations: dict[str, Operation] = field(default_factory=dict)
     query: bool = False
+    # What the move under way has found out beside its reason.
+    remark: str = ""
 
     def note(
         self,
@@ -101,7 +103,8 @@ class Turn:
             self.unflag(Flag.CLOSE_UNCONFIRMED)
         if flag is not None:
             self.flag(flag)
-        self._journal(trigger, Disposition.APPLIED, previous, reason, operation)
+        said, self.remark = "; ".join(filter(None, (reason, self.remark))), ""
+        self._journal(trigger, Disposition.APPLIED, previous, said, operation)
 
     def learn(self, trigger: Trigger, reason: str = "", operation: Operation | None = None) -> None:
         """Evidence: moves the order where the table has a row for it, and is absorbed where not."""

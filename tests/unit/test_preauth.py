@@ -47,6 +47,17 @@ def test_a_completion_beyond_what_is_held_captures_what_is_held() -> None:
     assert decision.entries[0].reason == "20 more than is held"
 
 
+def test_how_much_is_missing_is_said_of_a_completion_that_had_waited_too() -> None:
+    """It came before the buyer's authorization, or while another was being captured."""
+    early = after(b.paying(100, Kind.PREAUTH), completed(120))
+    decision = decide(early, granted(100))
+    assert (decision.order.state, decision.order.flags) == (State.CAPTURING, {Flag.SHORTFALL})
+    assert decision.entries[-1].reason == "20 more than is held"
+    queued = after(b.capturing(100, 30, final=False), completed(80), b.attempted("C1"))
+    decision = decide(queued, replied("C1", Outcome.SUCCEEDED))
+    assert decision.entries[-1].reason == "a completion had been waiting; 10 more than is held"
+
+
 def test_the_remainder_is_released_after_the_final_capture() -> None:
     decision = decide(after(b.capturing(100, 70), b.attempted("C1")), replied("C1", Outcome.SUCCEEDED))
     assert decision.order.state is State.CAPTURED
