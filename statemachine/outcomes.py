@@ -23,7 +23,11 @@ from statemachine.turn import Turn
 
 def _live(turn: Turn, said: WalletEvidence) -> Operation | None:
     operation = turn.order.operation
-    return operation if operation is not None and operation.id == said.request_no else None
+    if operation is None or operation.id != said.request_no:
+        return None
+    # What the totals of this very message have begun is not what the wallet speaks of.
+    is_new = operation.state is OperationState.RESERVED and operation.id in turn.operations
+    return None if is_new else operation
 
 
 def take_success(turn: Turn, said: WalletEvidence) -> None:

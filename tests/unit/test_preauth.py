@@ -58,6 +58,15 @@ def test_how_much_is_missing_is_said_of_a_completion_that_had_waited_too() -> No
     assert decision.entries[-1].reason == "a completion had been waiting; 10 more than is held"
 
 
+def test_a_capture_that_a_message_begins_is_not_the_one_that_it_speaks_of() -> None:
+    early = after(b.paying_preauth(100), completed(60, final=False))
+    strange = callback(
+        total_frozen_minor=100, total_released_minor=60, request_no="o1__C1", outcome=Outcome.SUCCEEDED
+    )
+    order = decide(early, strange).order
+    assert (order.taken_minor, order.released_minor) == (0, 60)
+
+
 def test_the_remainder_is_released_after_the_final_capture() -> None:
     decision = decide(after(b.capturing(100, 70), b.attempted("C1")), replied("C1", Outcome.SUCCEEDED))
     assert decision.order.state is State.CAPTURED
