@@ -28,6 +28,15 @@ UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+# What a server says that is not, or no longer, the one to write to: a replica after a failover, one that starts or
+# ends. A pool would keep its connections to it for hours, because they are in good health.
+ELSEWHERE = (
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    # As asyncpg tells it when the server said so in the middle of a statement.
+    asyncpg.ConnectionDoesNotExistError,
+)
 # A login, a role or a right that is missing: not for waiting out, but for a person to mend.
 REFUSED = asyncpg.PostgresError
 
@@ -35,7 +44,9 @@ REFUSED = asyncpg.PostgresError
 class Database:
     """A database and the role in it. `role` None keeps the role that the DSN logs in with.
 
-    Nothing takes longer than `patience_s`: neither a statement, nor to connect, nor to get a connection.
+    Nothing takes longer than `patience_s`: neither a statement, nor to connect, nor to get a connection. A server
+    that may not be written to counts as unavailable, unless the DSN asks for other `target_session_attrs` (`any`
+    for reading from a replica).
     """
 
     def __init__(self, dsn: str, role: str | None, patience_s: float = STATEMENT_TIMEOUT_S) -> None:
@@ -50,11 +61,13 @@ class Database:
         settings = {"search_path": "paystate", "application_name": "paystate", "TimeZone": "UTC"}
         if self.role:
             settings["role"] = self.role
+        chosen = {} if "target_session_attrs=" in self.dsn else {"target_session_attrs": "read-write"}
         return {
             "dsn": self.dsn,
             "timeout": self._connect_s,
             "command_timeout": self._statement_s,
             "server_settings": settings,
+            **chosen,
         }
 
     async def connect(self) -> asyncpg.Connection:
@@ -67,8 +80,14 @@ class Database:
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(min_size=0, max_size=POOL_SIZE, **self._settings())
-        async with self._pool.acquire(timeout=self._connect_s) as connection:
-            yield connection  # type: ignore[misc]
+            pool = self._pool
+        try:
+            async with pool.acquire(timeout=self._connect_s) as connection:
+                yield connection  # type: ignore[misc]
+        except ELSEWHERE:
+            # All of them, not this one alone: what is asked for next is made anew, wherever the name leads by then.
+            await pool.expire_connections()
+            raise
 
     async def close(self) -> None:
         """Ends the pool at once: what was under way there is not worth waiting for."""
