@@ -1,7 +1,5 @@
 """Brings a database's schema up to date: alembic, running plain SQL as the role that owns it."""
 
-from urllib.parse import urlsplit, urlunsplit
-
 import asyncpg
 from alembic import command
 from alembic.config import Config
@@ -31,8 +29,11 @@ async def migrate(dsn: str, lane_count: int) -> None:
     NotInstalledError when the database was made for another number of lanes, NotMigratedError while somebody's
     transaction holds what has to be changed.
     """
+    # Connected by asyncpg, as everything else is: SQLAlchemy reads addresses differently.
     engine = create_async_engine(
-        _for_sqlalchemy(dsn), poolclass=NullPool, connect_args={"timeout": CONNECT_TIMEOUT_S}
+        "postgresql+asyncpg://",
+        poolclass=NullPool,
+        async_creator=lambda: asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S),
     )
     try:
         async with engine.connect() as connection:
@@ -64,7 +65,3 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def _for_sqlalchemy(dsn: str) -> str:
-    return urlunsplit(urlsplit(dsn)._replace(scheme="postgresql+asyncpg"))

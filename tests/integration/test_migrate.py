@@ -81,3 +81,14 @@ async def test_a_login_that_may_make_roles_and_owns_the_database_can_install() -
         database = Database(_as(server.dsn, "engine", "shop"), "paystate_service")
         assert [row.lane for row in await lanes.claim(database, "a-worker", 30, 5)] == [0, 1]
         await database.close()
+
+
+async def test_an_address_means_what_it_means_everywhere_else(database_dsn: str) -> None:
+    parts = urlsplit(database_dsn)
+    login, _, host = parts.netloc.rpartition("@")
+    # Nobody listens on the first one.
+    several = parts._replace(netloc=f"{login}@127.0.0.1:1,{host}", query="sslmode=prefer")
+    await migrate(urlunsplit(several), 2)
+    database = Database(urlunsplit(several), "paystate_service")
+    assert await lanes.lane_count(database) == 2
+    await database.close()
