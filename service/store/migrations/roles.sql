@@ -1,5 +1,6 @@
 -- Run before every migration, and changes nothing the second time. Group roles, without login: grant
 -- paystate_service and paystate_reader to the accounts that services and analysts use. The owner migrates.
+-- Timeouts belong on those accounts (deploy/RUNBOOK.md): what is set for a group does not reach who is in it.
 do $$
 declare
     wanted text;
