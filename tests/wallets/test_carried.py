@@ -4,10 +4,13 @@ import asyncio
 import json
 
 import httpx2
+import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from schemas.vocabulary import Kind, Outcome
 from service.clock import RandomIds, SystemClock
+from service.dispatch import carrier as carrier_module
 from service.dispatch.carrier import Carrier
 from service.dispatch.dispatcher import Dispatcher, RetrySchedule
 from service.wallets.adapter import WalletAnswer
@@ -18,6 +21,12 @@ from tests.wallets.vectors import adapter
 
 PAY = "alipay.trade.pay"
 PAID = {"code": "10000", "out_trade_no": "o1__C1", "trade_no": "t1", "total_amount": "120.00"}
+
+
+@pytest.fixture(autouse=True)
+def fresh_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module's own may be bound already, by a test that logs for people, and is then not captured."""
+    monkeypatch.setattr(carrier_module, "log", structlog.get_logger())
 
 
 async def carried(answer: WalletAnswer) -> tuple[Outcome | None, list[tuple[str, int, str]]]:
