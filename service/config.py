@@ -12,7 +12,8 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from schemas.base import own_words
-from service.addresses import checked_bootstrap, checked_dsn
+from service.addresses import checked_dsn
+from service.config_kafka import PATHS, KafkaSettings, access
 from service.wallets.profile import WalletProfile, load_profiles
 
 ENV_PREFIX: Final = "PAYSTATE_"
@@ -25,7 +26,7 @@ class ConfigError(Exception):
     """The configuration cannot be used; the message is one line that says what to mend."""
 
 
-class Settings(BaseSettings):
+class Settings(KafkaSettings):
     """Everything that can be set. An environment variable wins over the file."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore")
@@ -35,9 +36,6 @@ class Settings(BaseSettings):
     )
     postgres_role: str = Field(
         default="paystate_service", description="The role that services take on; empty keeps the login's own."
-    )
-    kafka_bootstrap: Annotated[str, AfterValidator(checked_bootstrap)] = Field(
-        default="127.0.0.1:9092", description="Where the Kafka brokers are."
     )
     lanes: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=8, description="Partitions of every topic. Fixed for ever once the database is made."
@@ -86,10 +84,17 @@ class Settings(BaseSettings):
 
 
 class Config:
-    """The settings with their profiles loaded. `path` is None without a file."""
+    """The settings with their profiles loaded, and how Kafka is reached. `path` is None without a file.
+
+    Raises ConfigError when the settings of Kafka do not fit together.
+    """
 
     def __init__(self, settings: Settings, profiles: dict[str, WalletProfile], path: Path | None) -> None:
         self.settings = settings
+        try:
+            self.kafka = access(settings)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         self.profiles = profiles
         self.path = path
 
@@ -108,6 +113,9 @@ def load(path: Path | None) -> Config:
             meant = _like(name)
             perhaps = "" if meant is None else f"; is {meant!r} meant?"
             raise ConfigError(f"{path}: no setting is named {name[:MAX_SHOWN_NAME]!r}{perhaps}")
+        for name in PATHS:
+            if isinstance(given := table.get(name), str) and given:
+                table[name] = path.parent / given
     try:
         settings = Settings(**table)
     except ValidationError as error:
@@ -148,6 +156,9 @@ def mistaken_variables(environment: Iterable[str]) -> dict[str, str]:
 def shown(config: Config) -> dict[str, Any]:
     """Every setting in force, fit to be shown: passwords and private keys are left out."""
     settings = config.settings.model_dump()
+    settings |= {name: None if settings[name] is None else str(settings[name]) for name in PATHS}
+    if (password := settings["kafka_sasl_password"]) is not None:
+        settings["kafka_sasl_password"] = str(password)
     settings["postgres_dsn"] = _without_password(settings["postgres_dsn"])
     settings["profiles"] = {
         name: profile.model_dump(mode="json", exclude_none=True) for name, profile in config.profiles.items()

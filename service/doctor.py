@@ -11,6 +11,7 @@ from service import troubles
 from service.clock import SystemClock
 from service.config import Config, mistaken_variables
 from service.kafka import clients
+from service.kafka.refusals import KafkaRefusedError
 from service.kafka.topics import WrongTopicError, check_counts, partition_counts
 from service.store import connection as store_connection
 from service.store.connection import Database
@@ -48,7 +49,10 @@ class NotWellError(Exception):
 async def examine(config: Config, database: Database) -> list[Finding]:
     """Every finding; a part that cannot be reached is a finding too."""
     dsn_advice = "start Postgres (`paystate dev` is one for trying out), or set PAYSTATE_POSTGRES_DSN"
-    kafka_advice = "start Kafka (`paystate dev` is one for trying out), or set PAYSTATE_KAFKA_BOOTSTRAP"
+    kafka_advice = (
+        "start Kafka (`paystate dev` is one for trying out), or set PAYSTATE_KAFKA_BOOTSTRAP; does it want another"
+        f" PAYSTATE_KAFKA_SECURITY_PROTOCOL than {config.kafka.protocol}?"
+    )
     findings = [_settings(config)]
     try:
         postgres = await _finding("postgres", lambda: _postgres(database), dsn_advice)
@@ -96,6 +100,10 @@ async def _finding(name: str, check: Callable[[], Awaitable[str]], advice: str) 
         return Finding(name, ok=False, detail=str(error), advice="run `paystate migrate`")
     except WrongTopicError as error:
         return Finding(name, ok=False, detail=str(error), advice="run `paystate topics create`")
+    except KafkaRefusedError as error:
+        return Finding(
+            name, ok=False, detail=str(error), advice="set what stands in brackets as the brokers want it"
+        )
     except UNREACHABLE as error:
         if troubles.missing_setup(error) is not None:
             advice = "run `paystate migrate`"
@@ -157,7 +165,7 @@ async def _lanes(config: Config, database: Database) -> str:
 
 
 async def _topics(config: Config) -> str:
-    counts = await clients.within(partition_counts(config.settings.kafka_bootstrap), clients.PRODUCE_TIMEOUT_S)
+    counts = await clients.within(partition_counts(config.kafka), clients.PRODUCE_TIMEOUT_S)
     check_counts(counts, config.settings.lanes)
     return f"{len(counts)} topics of {config.settings.lanes} partitions"
 

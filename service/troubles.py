@@ -10,6 +10,7 @@ from typing import Final
 import asyncpg
 from aiokafka.errors import KafkaError
 
+from service.kafka.refusals import KafkaRefusedError
 from service.store import connection
 
 # What may come of a server that cannot be used; an OSError also of anything else.
@@ -36,6 +37,9 @@ def told(error: Exception) -> str:
         return f"Postgres: {error}: create it, or point PAYSTATE_POSTGRES_DSN elsewhere"
     if isinstance(error, OSError) and error.filename is not None:
         return f"cannot use {error.filename}: {error.strerror}"
+    if isinstance(error, KafkaRefusedError):
+        # It names the settings itself, and the address is none of them: somebody has answered there.
+        return f"Kafka: {error}"
     whose = _whose(error)
     return reason(error) if whose is None else f"{whose}: {reason(error)}"
 

@@ -18,6 +18,7 @@ from service.dispatch.carrier import carrier
 from service.dispatch.dispatcher import RetrySchedule
 from service.engine import Engine
 from service.kafka import clients
+from service.kafka.access import KafkaAccess
 from service.kafka.batches import Batches
 from service.kafka.broker import Kafka
 from service.kafka.forwarder import Forwarder
@@ -69,7 +70,7 @@ def engine(config: Config) -> Engine:
     """An engine, ready to run inside a running loop."""
     settings = config.settings
     adapters = build_adapters(config.profiles)
-    broker = Kafka(settings.kafka_bootstrap)
+    broker = Kafka(config.kafka)
     forwarder = Forwarder(broker, settings.lanes)
     ports = Ports(
         database=database(config),
@@ -94,7 +95,7 @@ async def rebase(config: Config, lane: int) -> Rebased:
     opened = owned_database(config)
     inbox = Inbox(build_adapters(config.profiles))
     try:
-        return await lane_rebase.rebase(opened, Kafka(config.settings.kafka_bootstrap), inbox, policy(config), lane)
+        return await lane_rebase.rebase(opened, Kafka(config.kafka), inbox, policy(config), lane)
     finally:
         await opened.close()
 
@@ -116,14 +117,14 @@ async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[]
     from service.http.serving import serve  # noqa: PLC0415
 
     settings = config.settings
-    lanes = await _lanes_of_topics(settings.kafka_bootstrap)
+    lanes = await _lanes_of_topics(config.kafka)
     await _see_that_it_is_set_up(database(config))
     adapters = build_adapters(config.profiles)
-    publisher = Forwarder(Kafka(settings.kafka_bootstrap), lanes)
+    publisher = Forwarder(Kafka(config.kafka), lanes)
     opened = database(config)
     api = _order_api(opened, lanes, adapters, publisher)
     callers = Callers(partial(api_keys.owner_of, opened), keys_on_loopback=settings.api_keys_on_loopback)
-    batches = Batches(settings.kafka_bootstrap, lanes, PUBLISH_DEADLINE_S)
+    batches = Batches(config.kafka, lanes, PUBLISH_DEADLINE_S)
     wallets = Bridge(adapters, batches.publish, SystemClock().now, publish_deadline_s=None)
     app = create_app(wallets, api, callers)
     collect_garbage_rarely()
@@ -167,9 +168,9 @@ async def _see_that_it_is_set_up(opened: Database) -> None:
         await opened.close()
 
 
-async def _lanes_of_topics(bootstrap: str) -> int:
+async def _lanes_of_topics(access: KafkaAccess) -> int:
     """How many lanes the topics were made for: what is published must land in its own."""
-    counts = await clients.within(partition_counts(bootstrap), clients.PRODUCE_TIMEOUT_S)
+    counts = await clients.within(partition_counts(access), clients.PRODUCE_TIMEOUT_S)
     lanes = counts.get(Topic.CALLBACKS, 0)
     check_counts(counts, lanes)
     return lanes

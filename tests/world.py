@@ -20,6 +20,7 @@ import pytest
 from schemas.vocabulary import Topic
 from service.cli import main
 from service.clock import RandomIds, SystemClock
+from service.kafka.access import KafkaAccess
 from service.kafka.partition import lane_of
 from service.kafka.topics import administrator
 from service.sandbox.demo.shop import Shop, open_shop
@@ -110,7 +111,7 @@ def _without_topics(bootstrap: str) -> None:
     """A broker that was used before: topics that belong to another database would halt every lane."""
 
     async def delete() -> None:
-        async with administrator(bootstrap) as admin:
+        async with administrator(KafkaAccess(bootstrap)) as admin:
             found = [topic for topic in await admin.list_topics() if topic in set(Topic)]
             if found:
                 await admin.delete_topics(found)

@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from schemas.strict_json import MalformedRecordError, loads_object
 from schemas.vocabulary import INPUT_TOPICS, Topic
 from service.cli.context import print_json, settings, wants_json
+from service.kafka.access import KafkaAccess
 from service.kafka.clients import PRODUCE_TIMEOUT_S, consumer, idempotent_producer, started, within
 from service.kafka.partition import lane_of
 from service.kafka.topics import WrongTopicError, partition_counts
@@ -50,7 +51,7 @@ def add_to(app: typer.Typer) -> None:
                     lines = list(_lines(opened, file))
             except OSError as error:
                 raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from None
-        run_loop(produce(config.settings.kafka_bootstrap, lines))
+        run_loop(produce(config.kafka, lines))
         if wants_json(context):
             print_json({"produced": len(lines)})
         else:
@@ -64,7 +65,7 @@ def add_to(app: typer.Typer) -> None:
         count: Annotated[int | None, typer.Option(min=1, help="End after so many.")] = None,
     ) -> None:
         """Print a topic's values, one JSON document a line, until interrupted (or --count is reached)."""
-        run_loop(_tail(settings(context).settings.kafka_bootstrap, topic, start, count))
+        run_loop(_tail(settings(context).kafka, topic, start, count))
 
 
 def _lines(text: TextIO, name: str) -> Iterable[tuple[str, bytes, bytes]]:
@@ -93,13 +94,13 @@ def _line(line: str, where: str) -> tuple[str, bytes, bytes]:
     return topic, key.encode(), orjson.dumps(value)
 
 
-async def produce(bootstrap: str, lines: Sequence[tuple[str, bytes, bytes]]) -> None:
+async def produce(access: KafkaAccess, lines: Sequence[tuple[str, bytes, bytes]]) -> None:
     """Topic, key and value of each. Returns when all replicas have them; raises WrongTopicError, or UNAVAILABLE."""
-    counts = await within(partition_counts(bootstrap), PRODUCE_TIMEOUT_S)
+    counts = await within(partition_counts(access), PRODUCE_TIMEOUT_S)
     for topic in {topic for topic, _, _ in lines}:
         if topic not in counts:
             raise WrongTopicError(f"topic {topic} does not exist: run `paystate topics create`")
-    async with started(idempotent_producer(bootstrap)) as producer:
+    async with started(idempotent_producer(access)) as producer:
         for at in range(0, len(lines), MAX_IN_FLIGHT):
             sent = [
                 await producer.send(topic, value, key=key, partition=lane_of(key.decode(), counts[topic]))
@@ -108,11 +109,11 @@ async def produce(bootstrap: str, lines: Sequence[tuple[str, bytes, bytes]]) -> 
             await within(asyncio.gather(*sent), PRODUCE_TIMEOUT_S)
 
 
-async def _tail(bootstrap: str, topic: Topic, start: From, count: int | None) -> None:
-    counts = await within(partition_counts(bootstrap), PRODUCE_TIMEOUT_S)
+async def _tail(access: KafkaAccess, topic: Topic, start: From, count: int | None) -> None:
+    counts = await within(partition_counts(access), PRODUCE_TIMEOUT_S)
     if topic not in counts:
         raise WrongTopicError(f"topic {topic} does not exist: run `paystate topics create`")
-    async with started(consumer(bootstrap)) as reader:
+    async with started(consumer(access)) as reader:
         partitions = [TopicPartition(topic, n) for n in range(counts[topic])]
         reader.assign(partitions)
         positions = reader.beginning_offsets if start is From.BEGINNING else reader.end_offsets

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import structlog
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -18,6 +19,8 @@ from service.store import views
 from service.timeline import console_for_people, print_story
 from service.verify import Report, verify
 from service.wiring import run_loop
+
+log = structlog.get_logger()
 
 # How long `verify` waits without any news for what is committed and not yet published.
 VERIFY_WAIT_S = 10.0
@@ -119,10 +122,9 @@ async def _lanes(config: Config) -> list[dict[str, Any]]:
     finally:
         await database.close()
     try:
-        lags = await input_lags(
-            config.settings.kafka_bootstrap, {row["lane"]: row["next_offsets"] or [0, 0, 0] for row in rows}
-        )
-    except UNAVAILABLE:
+        lags = await input_lags(config.kafka, {row["lane"]: row["next_offsets"] or [0, 0, 0] for row in rows})
+    except UNAVAILABLE as error:
+        log.warning("lags_unknown", error=repr(error))
         lags = {}
     return [
         {
@@ -186,7 +188,7 @@ def verify_all(
 async def _verify(config: Config, wait_s: float) -> Report:
     database = wiring.database(config)
     try:
-        return await verify(database, config.settings.kafka_bootstrap, wait_s)
+        return await verify(database, config.kafka, wait_s)
     finally:
         await database.close()
 

@@ -93,7 +93,7 @@ async def _resolve(config: Config, event: OperatorResolvedEvent) -> tuple[list[d
         if await views.story_of(database, event.order_id) is None:
             raise NoError(f"order {event.order_id} is not known")
         record = (Topic.ORDERS, event.order_id.encode(), event.model_dump_json().encode())
-        await produce(config.settings.kafka_bootstrap, [record])
+        await produce(config.kafka, [record])
         until = asyncio.get_running_loop().time() + WAIT_S
         while asyncio.get_running_loop().time() < until:
             story = await views.story_of(database, event.order_id)

@@ -78,8 +78,8 @@ def migrate(context: typer.Context) -> None:
 
 def topics_create(context: typer.Context) -> None:
     """Make the topics that are missing, with one partition a lane."""
-    chosen = settings(context).settings
-    made = run_loop(create_topics(chosen.kafka_bootstrap, chosen.lanes, chosen.replication))
+    config = settings(context)
+    made = run_loop(create_topics(config.kafka, config.settings.lanes, config.settings.replication))
     if wants_json(context):
         print_json({"created": made})
     else:

@@ -67,6 +67,7 @@ class ApacheKafka(Broker):
             CLUSTER_ID,
             "-c",
             str(draft),
+            *self._users(),
         ]
         formatting = Child(tool, self.data_dir / "format.log")
         if formatting.wait_end(FORMAT_S) != 0:
@@ -81,6 +82,10 @@ class ApacheKafka(Broker):
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
             "log.dirs": str(self.data_dir / "logs"),
         }
+
+    def _users(self) -> list[str]:
+        """The options of `format` that make users; there are none where everybody is let in."""
+        return []
 
     @property
     def port(self) -> int:

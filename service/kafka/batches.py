@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from service.kafka.access import KafkaAccess
 from service.kafka.clients import MAX_BATCH_BYTES, idempotent_producer
 from service.kafka.kept_producer import KeptProducer
 from service.kafka.partition import lane_of
@@ -33,14 +34,14 @@ class _Waiting:
 class Batches:
     """Gathers the records of each lane, and sends what has come together."""
 
-    def __init__(self, bootstrap: str, lanes: int, deadline_s: float) -> None:
+    def __init__(self, access: KafkaAccess, lanes: int, deadline_s: float) -> None:
         """`deadline_s`: past it whoever waits is told that nobody knows, whatever becomes of the record."""
         self._deadline_s = deadline_s
         # In the order of their deadlines, which is that of their coming.
         self._due: deque[tuple[float, asyncio.Future[None]]] = deque()
         self._sweeping: asyncio.TimerHandle | None = None
         self._lanes = lanes
-        self._kept = KeptProducer(partial(idempotent_producer, bootstrap, max_batch_bytes=MAX_BATCH_BYTES))
+        self._kept = KeptProducer(partial(idempotent_producer, access, max_batch_bytes=MAX_BATCH_BYTES))
         self._waiting: defaultdict[_Place, deque[_Waiting]] = defaultdict(deque)
         self._sending: dict[_Place, asyncio.Task[None]] = {}
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from service.kafka import clients
+from service.kafka.access import KafkaAccess
 from service.kafka.clients import (
     FETCH_MAX_WAIT_MS,
     MAX_FETCH_BYTES,
@@ -51,9 +52,12 @@ class Broker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kafka:
-    """The brokers at an address."""
+    """The brokers that are reached so."""
 
-    bootstrap: str
+    access: KafkaAccess
+
+    def __str__(self) -> str:
+        return str(self.access)
 
     def consumer(
         self,
@@ -65,7 +69,7 @@ class Kafka:
     ) -> AIOKafkaConsumer:
         """See `clients.consumer`."""
         return clients.consumer(
-            self.bootstrap,
+            self.access,
             group_id,
             isolation_level=isolation_level,
             partition_bytes=partition_bytes,
@@ -74,15 +78,15 @@ class Kafka:
 
     def idempotent_producer(self) -> AIOKafkaProducer:
         """See `clients.idempotent_producer`."""
-        return clients.idempotent_producer(self.bootstrap)
+        return clients.idempotent_producer(self.access)
 
     def transactional_producer(self, transactional_id: str) -> AIOKafkaProducer:
         """See `clients.transactional_producer`."""
-        return clients.transactional_producer(self.bootstrap, transactional_id)
+        return clients.transactional_producer(self.access, transactional_id)
 
     async def partition_counts(self) -> dict[str, int]:
         """See `topics.partition_counts`."""
-        return await partition_counts(self.bootstrap)
+        return await partition_counts(self.access)
 
 
 async def tail(broker: Broker, partition: TopicPartition, end: int, depth: int) -> Sequence[bytes]:

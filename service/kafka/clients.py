@@ -9,7 +9,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from service.kafka.access import KafkaAccess
 from service.kafka.patience import be_patient
+from service.kafka.refusals import name_refusals
 
 # The largest record that a topic takes: above the bridge's limit, below what a lane wants to hold in memory.
 MAX_MESSAGE_BYTES = 4_194_304
@@ -34,7 +36,7 @@ Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer)
 
 
 def consumer(
-    bootstrap: str,
+    access: KafkaAccess,
     group_id: str | None = None,
     *,
     isolation_level: IsolationLevel = "read_committed",
@@ -43,7 +45,8 @@ def consumer(
 ) -> AIOKafkaConsumer:
     """A consumer with manual assignment: positions come from Postgres, never from the group."""
     reader = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        bootstrap_servers=access.bootstrap,
+        **access.security(),
         group_id=group_id,
         auto_offset_reset="none",
         enable_auto_commit=False,
@@ -55,17 +58,18 @@ def consumer(
         retry_backoff_ms=50,
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
     )
-    return be_patient(reader)
+    return name_refusals(be_patient(reader), access)
 
 
 # aiokafka's own, for records that are sent one by one.
 _BATCH_BYTES = 16_384
 
 
-def idempotent_producer(bootstrap: str, *, max_batch_bytes: int = _BATCH_BYTES) -> AIOKafkaProducer:
+def idempotent_producer(access: KafkaAccess, *, max_batch_bytes: int = _BATCH_BYTES) -> AIOKafkaProducer:
     """A producer whose sends arrive once each and in order, with acks from all replicas."""
-    return AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+    producer = AIOKafkaProducer(
+        bootstrap_servers=access.bootstrap,
+        **access.security(),
         enable_idempotence=True,
         acks="all",
         max_batch_size=max_batch_bytes,
@@ -73,12 +77,14 @@ def idempotent_producer(bootstrap: str, *, max_batch_bytes: int = _BATCH_BYTES) 
         request_timeout_ms=8_000,
         linger_ms=0,
     )
+    return name_refusals(producer, access)
 
 
-def transactional_producer(bootstrap: str, transactional_id: str) -> AIOKafkaProducer:
+def transactional_producer(access: KafkaAccess, transactional_id: str) -> AIOKafkaProducer:
     """A producer of transactions; starting it fences every earlier one of the same id (KIP-98)."""
-    return AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+    producer = AIOKafkaProducer(
+        bootstrap_servers=access.bootstrap,
+        **access.security(),
         transactional_id=transactional_id,
         acks="all",
         max_batch_size=MAX_BATCH_BYTES,
@@ -88,6 +94,7 @@ def transactional_producer(bootstrap: str, transactional_id: str) -> AIOKafkaPro
         transaction_timeout_ms=15_000,
         linger_ms=0,
     )
+    return name_refusals(producer, access)
 
 
 async def within(awaitable: Awaitable[T], seconds: float) -> T:

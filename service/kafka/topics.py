@@ -9,7 +9,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.vocabulary import INPUT_TOPICS, Topic
+from service.kafka.access import KafkaAccess
 from service.kafka.clients import MAX_MESSAGE_BYTES, PRODUCE_TIMEOUT_S, consumer, started, within
+from service.kafka.refusals import name_refusals
 
 ADMIN_TIMEOUT_MS = 10_000
 MADE_POLL_S = 0.1
@@ -20,9 +22,12 @@ class WrongTopicError(Exception):
 
 
 @contextlib.asynccontextmanager
-async def administrator(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def administrator(access: KafkaAccess) -> AsyncIterator[AIOKafkaAdminClient]:
     """A client for a broker's topics and groups, started, for as long as the context lasts."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=ADMIN_TIMEOUT_MS)
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=access.bootstrap, **access.security(), request_timeout_ms=ADMIN_TIMEOUT_MS
+    )
+    name_refusals(admin, access)
     await admin.start()
     try:
         yield admin
@@ -30,26 +35,26 @@ async def administrator(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def partition_counts(bootstrap: str) -> dict[str, int]:
+async def partition_counts(access: KafkaAccess) -> dict[str, int]:
     """How many partitions each of our topics has; a missing one is left out."""
-    async with administrator(bootstrap) as admin:
+    async with administrator(access) as admin:
         # Asking for all: to ask for one by name makes it on a broker that makes topics by itself.
         names = set(await admin.list_topics()) & set(Topic)
         described = await admin.describe_topics(sorted(names)) if names else []
         return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
 
 
-async def create_topics(bootstrap: str, lanes: int, replication: int = 1) -> list[str]:
+async def create_topics(access: KafkaAccess, lanes: int, replication: int = 1) -> list[str]:
     """Makes the topics that are missing, with one partition a lane; answers their names.
 
     Raises WrongTopicError when one exists with another number of partitions.
     """
-    found = await partition_counts(bootstrap)
+    found = await partition_counts(access)
     check_counts(found, lanes, missing_is_wrong=False)
     missing = [str(topic) for topic in Topic if topic not in found]
     if not missing:
         return []
-    async with administrator(bootstrap) as admin:
+    async with administrator(access) as admin:
         response = await admin.create_topics(
             [
                 NewTopic(
@@ -65,15 +70,15 @@ async def create_topics(bootstrap: str, lanes: int, replication: int = 1) -> lis
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
                 raise WrongTopicError(f"topic {name} could not be made: {rest[0] if rest else error.__name__}")
-    check_counts(await _counts_with(bootstrap, missing), lanes)
+    check_counts(await _counts_with(access, missing), lanes)
     return missing
 
 
-async def _counts_with(bootstrap: str, made: Sequence[str]) -> dict[str, int]:
+async def _counts_with(access: KafkaAccess, made: Sequence[str]) -> dict[str, int]:
     """The counts once all of these are known: a broker may tell of a topic a moment after it was made."""
     until = asyncio.get_running_loop().time() + ADMIN_TIMEOUT_MS / 1000
     while True:
-        found = await partition_counts(bootstrap)
+        found = await partition_counts(access)
         if found.keys() >= set(made) or asyncio.get_running_loop().time() > until:
             return found
         await asyncio.sleep(MADE_POLL_S)
@@ -99,9 +104,9 @@ def wrong_count(topic: str, count: int, lanes: int) -> str:
     )
 
 
-async def input_lags(bootstrap: str, offsets: Mapping[int, Sequence[int]]) -> dict[int, int]:
+async def input_lags(access: KafkaAccess, offsets: Mapping[int, Sequence[int]]) -> dict[int, int]:
     """How many records each lane has still to read, all input topics together, given where it is in each."""
-    async with started(consumer(bootstrap)) as reader:
+    async with started(consumer(access)) as reader:
         partitions = [TopicPartition(topic, lane) for lane in offsets for topic in INPUT_TOPICS]
         ends = await within(reader.end_offsets(partitions), PRODUCE_TIMEOUT_S)
     return {

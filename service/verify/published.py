@@ -8,6 +8,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.vocabulary import Topic
+from service.kafka.access import KafkaAccess
 from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, consumer, started, within
 from service.troubles import reason
 from service.verify.check import Check
@@ -42,12 +43,12 @@ class _Lane:
             self.events[seq] = event["event_id"]
 
 
-async def check(connection: asyncpg.Connection, bootstrap: str, wait_s: float) -> tuple[int, Check]:
+async def check(connection: asyncpg.Connection, access: KafkaAccess, wait_s: float) -> tuple[int, Check]:
     """How many state events are published of the snapshot's, and whether they are those of the journal."""
     rows = await connection.fetch("select lane, lane_seq, published_seq from lanes order by lane")
     lanes = {row["lane"]: _Lane(row["lane_seq"], row["published_seq"]) for row in rows}
     try:
-        await _read(bootstrap, lanes, wait_s)
+        await _read(access, lanes, wait_s)
     except UNAVAILABLE as error:
         return 0, Check(NAME, ok=False, detail=f"Kafka cannot be read: {reason(error)}")
     broken = [text for lane in lanes.values() for text in lane.broken]
@@ -63,9 +64,9 @@ async def check(connection: asyncpg.Connection, bootstrap: str, wait_s: float) -
     )
 
 
-async def _read(bootstrap: str, lanes: dict[int, _Lane], wait_s: float) -> None:
+async def _read(access: KafkaAccess, lanes: dict[int, _Lane], wait_s: float) -> None:
     """Reads every partition from its beginning until the snapshot is reached, or until nothing more comes."""
-    async with started(consumer(bootstrap)) as reader:
+    async with started(consumer(access)) as reader:
         partitions = [TopicPartition(Topic.STATE_EVENTS, lane) for lane in lanes]
         reader.assign(partitions)
         for partition, begin in (await within(reader.beginning_offsets(partitions), PRODUCE_TIMEOUT_S)).items():

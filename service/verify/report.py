@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from service.kafka.access import KafkaAccess
 from service.store.connection import Database
 from service.store.lanes import lane_count
 from service.verify import published, stored
@@ -23,12 +24,12 @@ class Report:
         return all(check.ok for check in self.checks)
 
 
-async def verify(database: Database, bootstrap: str, wait_s: float) -> Report:
+async def verify(database: Database, access: KafkaAccess, wait_s: float) -> Report:
     """Runs every check; changes nothing. Waits up to `wait_s` for what is committed and not yet published."""
     await lane_count(database)
     async with database.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         checks = await stored.checks(connection)
         orders = await connection.fetchval("select count(*) from orders")
         journal = await connection.fetchval("select count(*) from journal")
-        count, check = await published.check(connection, bootstrap, wait_s)
+        count, check = await published.check(connection, access, wait_s)
     return Report(orders, journal, count, [*checks, check])

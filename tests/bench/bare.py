@@ -16,6 +16,7 @@ from pathlib import Path
 
 from schemas.vocabulary import Topic
 from service import config
+from service.kafka.access import KafkaAccess
 from service.kafka.clients import idempotent_producer, started
 from service.kafka.partition import lane_of
 from service.wallets.alipay.callback import verify_callback
@@ -29,7 +30,7 @@ AT_A_TIME = 256
 async def main(bodies: list[bytes], count: int) -> None:
     profile = config.load(Path(os.environ["PAYSTATE_CONFIG"])).profiles[PROFILE]
     lanes = int(os.environ["PAYSTATE_LANES"])
-    async with started(idempotent_producer(os.environ["PAYSTATE_KAFKA_BOOTSTRAP"])) as producer:
+    async with started(idempotent_producer(KafkaAccess(os.environ["PAYSTATE_KAFKA_BOOTSTRAP"]))) as producer:
 
         async def take(some: list[bytes]) -> None:
             now, sent = datetime.now(UTC), []

@@ -11,6 +11,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from schemas.vocabulary import Topic
+from service.kafka.access import KafkaAccess
 from service.kafka.clients import idempotent_producer
 from tests.bench.workload import Given, Signer
 from tests.bench.world import ENGINE, World, partitions, reading, send_all
@@ -72,7 +73,7 @@ async def run(world: World, signer: Signer, rates: Sequence[int], seconds: float
 
 async def _at_rate(world: World, created: list[Given], paid: list[Given], rate: int) -> Stamps:
     stamps = Stamps()
-    producer = idempotent_producer(world.kafka.bootstrap)
+    producer = idempotent_producer(KafkaAccess(world.kafka.bootstrap))
     await producer.start()
     try:
         async with reading(world.kafka.bootstrap) as reader:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from schemas.vocabulary import Topic
 from service.dev.child import Child
+from service.kafka.access import KafkaAccess
 from service.kafka.clients import consumer
 from service.store.lanes import COUNTERS
 from tests.bench.meter import Cpu
@@ -116,7 +117,7 @@ class Watch:
         self._world = world
         self._children = children
         self._partitions = partitions([Topic.STATE_EVENTS], world.lanes)
-        self._reader = consumer(world.kafka.bootstrap)
+        self._reader = consumer(KafkaAccess(world.kafka.bootstrap))
         self.grew_at = 0.0
         self.cpu_then = world.cpu(children)
 

@@ -22,6 +22,7 @@ from schemas.vocabulary import Topic
 from service.dev.apache_kafka import ApacheKafka
 from service.dev.child import Child, free_port
 from service.dev.postgres import EmbeddedPostgres
+from service.kafka.access import KafkaAccess
 from service.kafka.clients import MAX_BATCH_BYTES, consumer
 from service.kafka.topics import administrator, create_topics
 from service.sandbox.identity import Identity, profile_toml
@@ -65,7 +66,7 @@ class World:
 
     async def _empty_topics(self) -> None:
         ends = await self.end_offsets(list(Topic))
-        async with administrator(self.kafka.bootstrap) as admin:
+        async with administrator(KafkaAccess(self.kafka.bootstrap)) as admin:
             await admin.delete_records({at: RecordsToDelete(end) for at, end in ends.items() if end})
 
     async def end_offsets(self, topics: Sequence[str]) -> dict[TopicPartition, int]:
@@ -145,7 +146,7 @@ def running_world(lanes: int, identity: Identity) -> Iterator[World]:
         config = Path(folder) / "paystate.toml"
         # Nobody listens there: no order of the workload makes a call.
         config.write_text(profile_toml(identity, f"http://127.0.0.1:{free_port()}"), encoding="utf-8")
-        asyncio.run(create_topics(kafka.bootstrap, lanes))
+        asyncio.run(create_topics(KafkaAccess(kafka.bootstrap), lanes))
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PAYSTATE_")} | {
             "PAYSTATE_CONFIG": str(config),
             "PAYSTATE_KAFKA_BOOTSTRAP": kafka.bootstrap,
@@ -173,7 +174,7 @@ async def send_all(producer: AIOKafkaProducer, topic: str, partition: int, recor
 @contextlib.asynccontextmanager
 async def reading(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
     """A read_committed consumer."""
-    reader = consumer(bootstrap)
+    reader = consumer(KafkaAccess(bootstrap))
     await reader.start()
     try:
         yield reader

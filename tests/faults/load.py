@@ -21,6 +21,7 @@ from aiokafka import TopicPartition
 
 from schemas.vocabulary import Disposition, State, Topic
 from service.clock import RandomIds, SystemClock
+from service.kafka.access import KafkaAccess
 from service.kafka.broker import Kafka
 from service.kafka.clients import UNAVAILABLE, consumer, started
 from service.kafka.forwarder import Forwarder
@@ -102,7 +103,7 @@ class Load(threading.Thread):
             gc.collect()
 
     async def _main(self) -> None:
-        self._publisher = Forwarder(Kafka(self._brokers), LANES)
+        self._publisher = Forwarder(Kafka(KafkaAccess(self._brokers)), LANES)
         async with httpx2.AsyncClient(base_url=self._wallet_url, timeout=20.0, trust_env=False) as self._wallet:
             tasks = [
                 asyncio.create_task(job()) for job in (self._tell_all, self._trickle, self._follow, self.watch.run)
@@ -142,7 +143,7 @@ class Load(threading.Thread):
     async def _follow(self) -> None:
         while True:
             try:
-                async with started(consumer(self._brokers)) as reader:
+                async with started(consumer(KafkaAccess(self._brokers))) as reader:
                     reader.assign(list(self._positions))
                     for partition, position in self._positions.items():
                         reader.seek(partition, position)

@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.vocabulary import INPUT_TOPICS, Topic
 from service.dev.child import ServerFailedError
+from service.kafka.access import KafkaAccess
 from service.kafka.topics import WrongTopicError, administrator, create_topics
 from service.wiring import run_loop
 from tests.faults.breaking import RECOVERY_S, Breaking
@@ -20,11 +21,11 @@ WAIT_S = 0.1
 
 async def _make_anew(bootstrap: str, topic: str) -> None:
     """Until it has as many partitions as before: who publishes meanwhile can have the broker make it with one."""
-    async with administrator(bootstrap) as admin:
+    async with administrator(KafkaAccess(bootstrap)) as admin:
         for _ in range(TRIES):
             await admin.delete_topics([topic])
             try:
-                while topic not in await create_topics(bootstrap, LANES):
+                while topic not in await create_topics(KafkaAccess(bootstrap), LANES):
                     await asyncio.sleep(WAIT_S)
             except (WrongTopicError, KafkaError):
                 await asyncio.sleep(WAIT_S)

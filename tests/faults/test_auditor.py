@@ -83,7 +83,7 @@ async def test_every_kind_of_difference_is_found(own_world: World, own_shop: Sho
     (number, lane) = max(clean.lanes.items(), key=lambda each: len(each[1].published))
     first, second = lane.published[0].event, lane.published[1].event
     end = lane.published[-1].lane_seq
-    async with started(idempotent_producer(own_world.config.settings.kafka_bootstrap)) as producer:
+    async with started(idempotent_producer(own_world.config.kafka)) as producer:
         await _send(producer, number, first)
         assert _kinds(await _audit(own_world)) == {"published twice"}
         await _send(producer, number, second | {"lane_seq": end + 2})

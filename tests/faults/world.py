@@ -24,6 +24,7 @@ from service.dev.apache_kafka import ApacheKafka
 from service.dev.child import Child, ServerFailedError, free_port
 from service.dev.kafka import Broker, EmbeddedKafka
 from service.dev.postgres import EmbeddedPostgres
+from service.kafka.access import KafkaAccess
 from service.kafka.topics import create_topics
 from service.sandbox.identity import PROFILE_FILE
 from service.store.migrate import migrate
@@ -181,7 +182,7 @@ def running_world(
         environment["PAYSTATE_KAFKA_BOOTSTRAP"] = kafka.bootstrap
         environment["PAYSTATE_CONFIG"] = str(folder / PROFILE_FILE)
         run_loop(migrate(postgres.dsn, LANES))
-        run_loop(create_topics(kafka.bootstrap, LANES))
+        run_loop(create_topics(KafkaAccess(kafka.bootstrap), LANES))
         world = World(folder, postgres, kafka, environment)
         stack.callback(_end, world)
         bridge_port, wallet_port = free_port(), free_port()

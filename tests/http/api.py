@@ -42,7 +42,7 @@ async def served(
     settings = world.config.settings
     database = wiring.database(world.config)
     adapters = build_adapters(world.config.profiles)
-    publisher = Forwarder(Kafka(settings.kafka_bootstrap), settings.lanes)
+    publisher = Forwarder(Kafka(world.config.kafka), settings.lanes)
     rows = OrderRows(database, settings.lanes)
     api = OrderApi(
         database,

@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 
 from service.dev.child import free_port
+from service.kafka.access import KafkaAccess
 from service.kafka.batches import Batches
 from service.kafka.clients import consumer, started
 from service.kafka.partition import lane_of
@@ -22,13 +23,13 @@ PATIENCE_S = 30.0
 @pytest.fixture
 async def topic(kafka_bootstrap: str) -> str:
     name = f"batches-{uuid.uuid4().hex}"
-    async with administrator(kafka_bootstrap) as admin:
+    async with administrator(KafkaAccess(kafka_bootstrap)) as admin:
         await admin.create_topics([NewTopic(name, LANES, 1)])
     return name
 
 
 async def test_each_record_is_in_its_lane_once_and_in_order(kafka_bootstrap: str, topic: str) -> None:
-    batches = Batches(kafka_bootstrap, LANES, PATIENCE_S)
+    batches = Batches(KafkaAccess(kafka_bootstrap), LANES, PATIENCE_S)
     # One that alone is more than a batch of the client's own size, and some that are many.
     given = [(f"o{number % 50}", b"%d" % number, [("traceparent", b"t")]) for number in range(2_000)]
     given.append(("o1", b"x" * 100_000, []))
@@ -41,7 +42,7 @@ async def test_each_record_is_in_its_lane_once_and_in_order(kafka_bootstrap: str
         await batches.close()
     given.append(("o2", b"last", []))
     places = [TopicPartition(topic, lane) for lane in range(LANES)]
-    async with started(consumer(kafka_bootstrap)) as reader, asyncio.timeout(PATIENCE_S):
+    async with started(consumer(KafkaAccess(kafka_bootstrap))) as reader, asyncio.timeout(PATIENCE_S):
         reader.assign(places)
         await reader.seek_to_beginning()
         ends = await reader.end_offsets(places)
@@ -55,7 +56,7 @@ async def test_each_record_is_in_its_lane_once_and_in_order(kafka_bootstrap: str
 
 
 async def test_everybody_is_told_that_nothing_could_be_sent() -> None:
-    batches = Batches(f"127.0.0.1:{free_port()}", LANES, PATIENCE_S)
+    batches = Batches(KafkaAccess(f"127.0.0.1:{free_port()}"), LANES, PATIENCE_S)
     for _ in range(2):
         async with asyncio.timeout(PATIENCE_S):
             told = await asyncio.gather(
@@ -66,7 +67,7 @@ async def test_everybody_is_told_that_nothing_could_be_sent() -> None:
 
 
 async def test_one_that_waits_no_more_does_not_keep_the_others(kafka_bootstrap: str, topic: str) -> None:
-    batches = Batches(kafka_bootstrap, LANES, PATIENCE_S)
+    batches = Batches(KafkaAccess(kafka_bootstrap), LANES, PATIENCE_S)
     try:
         gone = asyncio.create_task(batches.publish(topic, "o1", b"gone"))
         others = [asyncio.create_task(batches.publish(topic, "o1", b"other")) for _ in range(5)]
@@ -85,7 +86,7 @@ async def test_one_that_waits_no_more_does_not_keep_the_others(kafka_bootstrap: 
 async def test_nobody_waits_longer_than_the_deadline() -> None:
     # A broker that takes a connection, and never says anything.
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        batches = Batches(f"127.0.0.1:{silent.getsockname()[1]}", LANES, 0.2)
+        batches = Batches(KafkaAccess(f"127.0.0.1:{silent.getsockname()[1]}"), LANES, 0.2)
         for _ in range(2):
             with pytest.raises(TimeoutError, match="not durable"):
                 await asyncio.wait_for(batches.publish("nowhere", "o1", b""), 5)

@@ -20,6 +20,7 @@ from service.dev.child import ServerFailedError, answers, free_port
 from service.dev.kafka import Broker, EmbeddedKafka
 from service.dev.postgres import EmbeddedPostgres
 from service.dev.servers import dev_servers
+from service.kafka.access import KafkaAccess
 from service.kafka.topics import administrator
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
@@ -178,7 +179,7 @@ def test_the_parent_says_so_when_a_server_ends_by_itself(tmp_path: Path) -> None
 
 
 async def _keeps_its_log_over_a_kill(broker: Broker, *, written_down_s: float = 0) -> None:
-    async with administrator(broker.bootstrap) as admin:
+    async with administrator(KafkaAccess(broker.bootstrap)) as admin:
         await admin.create_topics([NewTopic("kept", num_partitions=3, replication_factor=1)])
     await _produce(broker.bootstrap, "kept", b"acknowledged")
     await asyncio.sleep(written_down_s)

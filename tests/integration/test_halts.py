@@ -20,6 +20,7 @@ from service.config import Config, Settings
 from service.dev.kafka import EmbeddedKafka
 from service.engine import Engine
 from service.kafka import clients
+from service.kafka.access import KafkaAccess
 from service.kafka.topics import WrongTopicError, administrator, create_topics
 from service.lanes.rebase import NotRebasedError
 from service.store import lanes as lane_rows
@@ -46,7 +47,7 @@ def broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
 @pytest.fixture
 async def config(broker: EmbeddedKafka, database_dsn: str) -> Config:
     await migrate(database_dsn, LANES)
-    await create_topics(broker.bootstrap, LANES)
+    await create_topics(KafkaAccess(broker.bootstrap), LANES)
     settings = Settings(
         postgres_dsn=database_dsn, kafka_bootstrap=broker.bootstrap, lanes=LANES, lease_ttl_s=1, profiles={}
     )
@@ -124,7 +125,7 @@ async def _shown(*, halted: float) -> None:
 
 
 async def _delete(config: Config, topic: str) -> None:
-    async with administrator(config.settings.kafka_bootstrap) as admin:
+    async with administrator(config.kafka) as admin:
         await admin.delete_topics([topic])
         while topic in await admin.list_topics():
             await asyncio.sleep(0.1)
@@ -136,7 +137,7 @@ async def _make_topic_anew(config: Config, database: Database) -> None:
         await _send(config, 3)
         await _lane(database, lambda row: row["next_offsets"] == [3, 0, 0])
     await _delete(config, Topic.ORDERS)
-    await create_topics(config.settings.kafka_bootstrap, LANES)
+    await create_topics(config.kafka, LANES)
 
 
 async def test_a_topic_that_was_made_anew_halts_its_lane(config: Config, database: Database) -> None:
@@ -184,7 +185,7 @@ async def test_a_lane_goes_on_when_a_person_says_so(config: Config, database: Da
         row = await _lane(database, lambda row: row["next_offsets"] == [4, 0, 0])
         await _shown(halted=0.0)
     assert row["status"] == "owned"
-    assert (await verify(database, config.settings.kafka_bootstrap, 5.0)).ok
+    assert (await verify(database, config.kafka, 5.0)).ok
     with pytest.raises(NotRebasedError, match="lane 0 is not halted"):
         await wiring.rebase(config, 0)
 
@@ -205,7 +206,7 @@ async def test_a_topic_that_gets_more_partitions_halts_the_lanes(
         with pytest.raises(NotRebasedError, match=r"topic wallet\.callbacks has 3 partitions"):
             await wiring.rebase(config, 0)
         await _delete(config, Topic.CALLBACKS)
-        await create_topics(config.settings.kafka_bootstrap, LANES)
+        await create_topics(config.kafka, LANES)
         await wiring.rebase(config, 0)
         await _lane(database, lambda row: row["status"] == "owned")
         await _send(config, 1)
@@ -213,7 +214,7 @@ async def test_a_topic_that_gets_more_partitions_halts_the_lanes(
 
 
 async def _add_partition(config: Config, topic: str) -> None:
-    async with administrator(config.settings.kafka_bootstrap) as admin:
+    async with administrator(config.kafka) as admin:
         answer = await admin.create_partitions({topic: NewPartitions(LANES + 1)})
         assert [error[1] for error in answer.topic_errors] == [0]
 

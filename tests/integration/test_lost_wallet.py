@@ -176,7 +176,7 @@ async def test_lag_tools_can_see_how_far_the_lanes_are(shop: Shop, world: World,
     await shop.create("lagging", "payment", 100, "A mug")
     lane = shop.events["lagging"][0]["lane"]
     (row,) = [row for row in answer(paystate("lanes", "--output", "json")) if row["lane"] == lane]
-    async with administrator(world.config.settings.kafka_bootstrap) as admin, asyncio.timeout(10):
+    async with administrator(world.config.kafka) as admin, asyncio.timeout(10):
         partition = TopicPartition(Topic.ORDERS, lane)
         while True:
             offsets = await admin.list_consumer_group_offsets(world.config.settings.group_id)

@@ -16,6 +16,7 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from service.dev.kafka import EmbeddedKafka
 from service.kafka import clients
+from service.kafka.access import KafkaAccess
 from service.kafka.clients import abandon, consumer, start, started, transactional_producer
 from service.kafka.patience import SOON_S
 
@@ -64,12 +65,12 @@ async def test_the_embedded_broker_does_not_wait_and_our_consumer_does_not_spin(
         bare = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, auto_offset_reset="none", fetch_max_wait_ms=500)
         # A broker that kept its promise would be asked four times. When this fails, patience can go.
         assert await _fetches(bare, "quiet") > 2 * LOOK_S / SOON_S
-        assert await _fetches(consumer(broker.bootstrap), "quiet") <= LOOK_S / SOON_S + 2
+        assert await _fetches(consumer(KafkaAccess(broker.bootstrap)), "quiet") <= LOOK_S / SOON_S + 2
 
 
 async def _abort_then_commit(bootstrap: str, topic: str) -> None:
     """Offsets 0 and 1 are aborted (2 is their end), 3 is committed (4 is its end), by one producer."""
-    async with started(transactional_producer(bootstrap, f"{topic}-producer")) as producer:
+    async with started(transactional_producer(KafkaAccess(bootstrap), f"{topic}-producer")) as producer:
         await producer.begin_transaction()
         for value in (b"aborted 0", b"aborted 1"):
             await producer.send_and_wait(topic, value, partition=0)
@@ -95,7 +96,7 @@ async def test_a_reader_that_begins_behind_an_aborted_transaction_misses_nothing
     await _abort_then_commit(kafka_bootstrap, topic)
     # From before the aborted transaction, from its middle, and from behind it.
     for offset in (0, 1, 3):
-        assert await _read_from(consumer(kafka_bootstrap), topic, offset) == [b"committed"], offset
+        assert await _read_from(consumer(KafkaAccess(kafka_bootstrap)), topic, offset) == [b"committed"], offset
 
 
 async def test_the_embedded_broker_names_transactions_that_ended_long_ago() -> None:
@@ -112,7 +113,7 @@ async def test_a_record_is_not_kept_waiting(kafka_bootstrap: str) -> None:
     topic = f"patience-{time.time_ns()}"
     async with started(AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)) as producer:
         await producer.send_and_wait(topic, b"first", partition=0)
-        async with started(consumer(kafka_bootstrap)) as reader:
+        async with started(consumer(KafkaAccess(kafka_bootstrap))) as reader:
             reader.assign([TopicPartition(topic, 0)])
             reader.seek(TopicPartition(topic, 0), 0)
             assert await _next(reader) == [b"first"]
@@ -129,7 +130,7 @@ async def test_a_client_that_knows_of_no_broker_says_that_there_is_none(monkeypa
     async def finds_none() -> None:
         """As aiokafka is left by an answer that names no broker, which one that is starting can give."""
 
-    producer = transactional_producer("127.0.0.1:9", "nobody")
+    producer = transactional_producer(KafkaAccess("127.0.0.1:9"), "nobody")
     monkeypatch.setattr(producer.client, "bootstrap", finds_none)
     # When this fails, aiokafka says so by itself, and `start` can go.
     with pytest.raises(AssertionError, match="Did we not perform bootstrap"):
@@ -141,7 +142,7 @@ async def test_a_client_that_knows_of_no_broker_says_that_there_is_none(monkeypa
 
 async def test_a_producer_that_is_given_up_does_not_go_on_trying() -> None:
     with EmbeddedKafka() as broker:
-        producer = transactional_producer(broker.bootstrap, "given-up")
+        producer = transactional_producer(KafkaAccess(broker.bootstrap), "given-up")
         await start(producer)
         await producer.begin_transaction()
         await producer.send_and_wait("lost", b"1")
@@ -187,9 +188,9 @@ async def test_a_producer_that_is_fenced_and_given_up_complains_to_nobody(
 
 
 async def _fence_one(bootstrap: str, give_up: Callable[[AIOKafkaProducer], Awaitable[None]]) -> None:
-    fenced = transactional_producer(bootstrap, "fenced-and-given-up")
+    fenced = transactional_producer(KafkaAccess(bootstrap), "fenced-and-given-up")
     await start(fenced)
-    async with started(transactional_producer(bootstrap, "fenced-and-given-up")):
+    async with started(transactional_producer(KafkaAccess(bootstrap), "fenced-and-given-up")):
         await fenced.begin_transaction()
         batch = fenced.create_batch()
         batch.append(key=None, value=b"1", timestamp=None, headers=[])

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from schemas.vocabulary import Kind, LatePayment, State, Topic, Trigger
 from service.dev.kafka import EmbeddedKafka
+from service.kafka.access import KafkaAccess
 from service.kafka.broker import Kafka
 from service.kafka.clients import connections, consumer, started, transactional_producer
 from service.kafka.published import OpenTransactionError, check_closed, committed_tail
@@ -42,7 +43,7 @@ def broker() -> Iterator[EmbeddedKafka]:
 
 @pytest.fixture
 async def bootstrap(broker: EmbeddedKafka) -> str:
-    await create_topics(broker.bootstrap, 16)
+    await create_topics(KafkaAccess(broker.bootstrap), 16)
     return broker.bootstrap
 
 
@@ -68,8 +69,8 @@ async def lane(database: Database) -> LaneRow:
 
 async def _last_published(bootstrap: str, lane: LaneRow) -> int | None:
     """As a relay finds it."""
-    await check_closed(Kafka(bootstrap), lane.lane, [Topic.STATE_EVENTS])
-    return await committed_tail(Kafka(bootstrap), lane.lane)
+    await check_closed(Kafka(KafkaAccess(bootstrap)), lane.lane, [Topic.STATE_EVENTS])
+    return await committed_tail(Kafka(KafkaAccess(bootstrap)), lane.lane)
 
 
 class _Journal:
@@ -121,7 +122,7 @@ class _Journal:
 
 def _relay(bootstrap: str, database: Database, lane: LaneRow, published_low: int = 0) -> Relay:
     prefix = f"test-{database.dsn.rpartition('_')[2]}"
-    return Relay(lane.lane, Kafka(bootstrap), database, {}, published_low, prefix, lane.epoch)
+    return Relay(lane.lane, Kafka(KafkaAccess(bootstrap)), database, {}, published_low, prefix, lane.epoch)
 
 
 @contextlib.asynccontextmanager
@@ -145,7 +146,7 @@ async def _consumed(
 ) -> list[tuple[int, dict[str, bytes]]]:
     """What a read_committed consumer sees: a member of each record and its headers, in order."""
     partition = TopicPartition(topic, lane)
-    reader = consumer(bootstrap)
+    reader = consumer(KafkaAccess(bootstrap))
     await reader.start()
     seen = []
     try:
@@ -226,7 +227,9 @@ async def test_a_relay_whose_transaction_the_broker_ended_goes_on(
         await _flushed(relay, 2)
         # Fenced, and yet nobody else has the lane: as after a transaction that took too long.
         for n in range(2):
-            stranger = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-{n}")
+            stranger = transactional_producer(
+                KafkaAccess(bootstrap), f"{relay.transactional_prefix}-lane-{lane.lane}-{n}"
+            )
             await stranger.start()
             await stranger.stop()
         relay.offer(await written.write(2))
@@ -282,7 +285,7 @@ async def test_a_topic_that_was_emptied_goes_on_from_the_low_water_mark(
 
 async def test_a_tail_beyond_the_journal_halts_the_lane(bootstrap: str, database: Database, lane: LaneRow) -> None:
     await _Journal(database, lane).write(2)
-    producer = transactional_producer(bootstrap, f"stranger-{lane.lane}")
+    producer = transactional_producer(KafkaAccess(bootstrap), f"stranger-{lane.lane}")
     await producer.start()
     async with producer.transaction():
         await producer.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 40}', partition=lane.lane)
@@ -303,7 +306,7 @@ async def test_the_tail_is_not_read_while_a_transaction_is_open(
     bootstrap: str, database: Database, lane: LaneRow
 ) -> None:
     await _Journal(database, lane).write(1)
-    producer = transactional_producer(bootstrap, f"slow-{lane.lane}")
+    producer = transactional_producer(KafkaAccess(bootstrap), f"slow-{lane.lane}")
     await producer.start()
     await producer.begin_transaction()
     await producer.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
@@ -320,7 +323,7 @@ async def test_what_an_open_transaction_holds_is_not_the_tail(
     await _Journal(database, lane).write(1)
     relay = _relay(bootstrap, database, lane)
     # A predecessor that died in the middle: its record is there, and was never committed.
-    dead = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-0")
+    dead = transactional_producer(KafkaAccess(bootstrap), f"{relay.transactional_prefix}-lane-{lane.lane}-0")
     await dead.start()
     await dead.begin_transaction()
     await dead.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
@@ -338,7 +341,7 @@ async def _left_open(
 
     It was never told of the records in `hides_in`.
     """
-    producer = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{relay.lane}-{n}")
+    producer = transactional_producer(KafkaAccess(bootstrap), f"{relay.transactional_prefix}-lane-{relay.lane}-{n}")
     await producer.start()
     await producer.begin_transaction()
     producer._txn_manager._txn_partitions.add(TopicPartition(hides_in, relay.lane))
@@ -357,7 +360,7 @@ async def test_a_transaction_that_hangs_is_ended_and_not_published_twice(
     records = {Topic.STATE_EVENTS: b'{"lane_seq": 1}', Topic.ORDER_STRINGS: b"{}"}
     before = await _left_open(bootstrap, relay, 1, Topic.STATE_EVENTS, records)
     # And what was published behind it, by the other one.
-    other = transactional_producer(bootstrap, f"{relay.transactional_prefix}-lane-{lane.lane}-0")
+    other = transactional_producer(KafkaAccess(bootstrap), f"{relay.transactional_prefix}-lane-{lane.lane}-0")
     await other.start()
     async with other.transaction():
         await other.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 2}', partition=lane.lane)
@@ -397,13 +400,13 @@ async def test_order_strings_that_hang_are_ended_too(bootstrap: str, database: D
     hanging = await _left_open(bootstrap, relay, 0, Topic.ORDER_STRINGS, records)
     await hanging.stop()
     with pytest.raises(OpenTransactionError, match=Topic.ORDER_STRINGS):
-        await check_closed(Kafka(bootstrap), lane.lane)
+        await check_closed(Kafka(KafkaAccess(bootstrap)), lane.lane)
     # It keeps no state event back.
     assert await _last_published(bootstrap, lane) == 1
     async with _running(relay):
         await _flushed(relay, 1)
         partition = TopicPartition(Topic.ORDER_STRINGS, lane.lane)
-        async with started(consumer(bootstrap)) as reader:
+        async with started(consumer(KafkaAccess(bootstrap))) as reader:
             reader.assign([partition])
             await reader.seek_to_beginning(partition)
             record = await asyncio.wait_for(reader.getone(), 20)

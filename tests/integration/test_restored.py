@@ -19,6 +19,7 @@ from service import wiring
 from service.clock import SystemClock
 from service.config import Config, Settings, load
 from service.dev.kafka import EmbeddedKafka
+from service.kafka.access import KafkaAccess
 from service.kafka.broker import Kafka
 from service.kafka.forwarder import Forwarder
 from service.kafka.partition import lane_of
@@ -108,8 +109,7 @@ class Shop:
                 await asyncio.sleep(0.1)
 
     async def all_is_well(self) -> None:
-        bootstrap = self.config.settings.kafka_bootstrap
-        report = await self._with_database(lambda database: verify(database, bootstrap, 10.0))
+        report = await self._with_database(lambda database: verify(database, self.config.kafka, 10.0))
         assert [check for check in report.checks if not check.ok] == []
 
     async def _with_database(self, work: Any) -> Any:
@@ -123,7 +123,7 @@ class Shop:
 @pytest.fixture
 async def shop(broker: EmbeddedKafka, database_dsn: str, tmp_path: Path) -> AsyncIterator[Shop]:
     await migrate(database_dsn, LANES)
-    await create_topics(broker.bootstrap, LANES)
+    await create_topics(KafkaAccess(broker.bootstrap), LANES)
     identity = fresh_identity()
     wallet = create_sandbox(identity, Ledger(None), SystemClock(), random.Random(7))
     async with served(wallet) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as client:
@@ -136,7 +136,7 @@ async def shop(broker: EmbeddedKafka, database_dsn: str, tmp_path: Path) -> Asyn
             profiles={},
         )
         profiles = load(write_profile(tmp_path, identity, url)).profiles
-        publisher = Forwarder(Kafka(broker.bootstrap), LANES)
+        publisher = Forwarder(Kafka(KafkaAccess(broker.bootstrap)), LANES)
         try:
             yield Shop(Config(settings, profiles, None), publisher, client)
         finally:

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.vocabulary import Topic
 from service.dev.kafka import EmbeddedKafka
+from service.kafka.access import KafkaAccess
 from service.kafka.broker import Broker as Port
 from service.kafka.broker import Kafka, tail
 from service.kafka.clients import PRODUCE_TIMEOUT_S, abandon, started, within
@@ -164,9 +165,9 @@ def _simulated(seed: int) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_the_simulated_broker_does_what_a_broker_does(bootstrap: str, seed: int) -> None:
-    await create_topics(bootstrap, SEEDS)
+    await create_topics(KafkaAccess(bootstrap), SEEDS)
     partition = TopicPartition(str(Topic.STATE_EVENTS), seed)
-    real = await Trace(Kafka(bootstrap), partition, random.Random(seed)).run()
+    real = await Trace(Kafka(KafkaAccess(bootstrap)), partition, random.Random(seed)).run()
     simulated = await asyncio.to_thread(_simulated, seed)
     for number, (theirs, ours) in enumerate(zip(real, simulated, strict=True)):
         assert ours == theirs, f"step {number} of seed {seed}: {simulated[:number]}"

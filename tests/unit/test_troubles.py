@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from service import troubles
 from service.kafka import clients
+from service.kafka.access import KafkaAccess
 from service.kafka.topics import partition_counts
 from service.store.connection import Database
 from service.store.lanes import lane_count
@@ -26,7 +27,7 @@ async def _of_postgres() -> None:
 
 
 async def _of_kafka() -> None:
-    await partition_counts(NOBODY)
+    await partition_counts(KafkaAccess(NOBODY))
 
 
 async def _of_a_kafka_that_hangs() -> None:

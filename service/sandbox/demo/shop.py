@@ -138,10 +138,12 @@ class Shop:
 
     async def follow(self) -> None:
         """Reads state events and order strings until cancelled."""
-        bootstrap, lanes = self.world.config.settings.kafka_bootstrap, self.world.config.settings.lanes
-        async with started(consumer(bootstrap)) as reader:
+        config = self.world.config
+        async with started(consumer(config.kafka)) as reader:
             topics = (Topic.STATE_EVENTS, Topic.ORDER_STRINGS)
-            reader.assign([TopicPartition(topic, lane) for topic in topics for lane in range(lanes)])
+            reader.assign(
+                [TopicPartition(topic, lane) for topic in topics for lane in range(config.settings.lanes)]
+            )
             await reader.seek_to_beginning()
             while True:
                 for partition, records in (await reader.getmany(timeout_ms=100)).items():
@@ -163,8 +165,7 @@ async def open_shop(
     world: World, clock: Clock, ids: Ids, on_event: Callable[[dict[str, Any]], None]
 ) -> AsyncIterator[Shop]:
     """A shop that follows its orders while the context lasts."""
-    settings = world.config.settings
-    publisher = Forwarder(Kafka(settings.kafka_bootstrap), settings.lanes)
+    publisher = Forwarder(Kafka(world.config.kafka), world.config.settings.lanes)
     async with (
         httpx2.AsyncClient(base_url=world.wallet_url, timeout=10.0, trust_env=False) as wallet,
         httpx2.AsyncClient(base_url=world.bridge_url, timeout=15.0, trust_env=False) as api,

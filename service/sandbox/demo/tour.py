@@ -95,7 +95,7 @@ async def _show(world: World, console: Console) -> None:
 async def _check_books(world: World, shop: Shop, console: Console) -> bool:
     database = wiring.database(world.config)
     try:
-        report = await verify(database, world.config.settings.kafka_bootstrap, VERIFY_WAIT_S)
+        report = await verify(database, world.config.kafka, VERIFY_WAIT_S)
         stories = [await story_of(database, story.order_id) for story in STORIES]
     finally:
         await database.close()

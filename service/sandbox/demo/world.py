@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.config import Config, load
+from service.config import ENV_PREFIX, Config, load
+from service.config_kafka import KafkaSettings
 from service.dev.child import Child, ServerFailedError, free_port
 from service.dev.servers import dev_servers
 from service.kafka.topics import create_topics
@@ -27,6 +28,10 @@ SETTINGS = {
     "PAYSTATE_FIRST_QUERY_S": "2",
     "PAYSTATE_RETRY_FIRST_S": "0.3",
     "PAYSTATE_LOG_LEVEL": "warning",
+}
+# Nothing of how the environment reaches a Kafka of its own.
+PLAIN_KAFKA = dict.fromkeys((f"{ENV_PREFIX}{name.upper()}" for name in KafkaSettings.model_fields), "") | {
+    "PAYSTATE_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"
 }
 
 
@@ -66,14 +71,17 @@ def running_processes(
 ) -> Iterator[World]:
     """Makes schema and topics on servers that run, and starts the sandbox, the bridge and an engine.
 
-    Their logs, the wallet's keys and its ledger are in `folder`.
+    Their logs, the wallet's keys and its ledger are in `folder`. Kafka is reached as `settings` say, whatever the
+    environment says of another.
     """
-    environment = os.environ | settings
+    environment = {**os.environ, **PLAIN_KAFKA, **settings}
     environment["PAYSTATE_POSTGRES_DSN"] = postgres_dsn
     environment["PAYSTATE_KAFKA_BOOTSTRAP"] = kafka_bootstrap
     lanes = int(settings["PAYSTATE_LANES"])
     run_loop(migrate(postgres_dsn, lanes))
-    run_loop(create_topics(kafka_bootstrap, lanes))
+    with _environment(environment):
+        access = load(None).kafka
+    run_loop(create_topics(access, lanes))
     children: dict[str, Child] = {}
     bridge_port, wallet_port = free_port(), free_port()
     bridge_url = f"http://127.0.0.1:{bridge_port}"

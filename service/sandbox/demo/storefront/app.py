@@ -154,9 +154,8 @@ async def run_shop(
 
 @asynccontextmanager
 async def _following(config: Config, backstage: Backstage) -> AsyncIterator[None]:
-    settings = config.settings
     is_ready = asyncio.Event()
-    task = asyncio.create_task(follow(settings.kafka_bootstrap, settings.lanes, backstage, is_ready.set))
+    task = asyncio.create_task(follow(config.kafka, config.settings.lanes, backstage, is_ready.set))
     try:
         async with asyncio.timeout(READY_S):
             await is_ready.wait()

@@ -9,6 +9,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.vocabulary import Topic
+from service.kafka.access import KafkaAccess
 from service.kafka.clients import UNAVAILABLE, consumer, started
 from service.sandbox.demo.storefront.backstage import Backstage
 
@@ -20,12 +21,12 @@ POLL_MS: Final = 100
 AGAIN_AFTER_S: Final = 1.0
 
 
-async def follow(bootstrap: str, lanes: int, backstage: Backstage, on_ready: Callable[[], None]) -> None:
+async def follow(access: KafkaAccess, lanes: int, backstage: Backstage, on_ready: Callable[[], None]) -> None:
     """From the topics' present end on, until cancelled. `on_ready`: what is published from now on will be seen."""
     positions: dict[TopicPartition, int] = {}
     while True:
         try:
-            async with started(consumer(bootstrap)) as reader:
+            async with started(consumer(access)) as reader:
                 await _place(reader, lanes, positions)
                 on_ready()
                 while True:
