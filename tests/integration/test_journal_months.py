@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-import structlog
-from structlog.testing import capture_logs
 
 from service import engine
 from service.store import lanes
@@ -16,6 +14,7 @@ from service.store.journal import make_partitions
 from service.store.lanes import LaneRow
 from service.store.migrate import migrate
 from tests.integration.rows import a_batch, an_order
+from tests.logs import logs_of
 
 pytestmark = pytest.mark.integration
 
@@ -137,17 +136,15 @@ async def test_a_month_is_tried_again_soon_and_only_a_near_one_is_an_error(
 ) -> None:
     month = await _without_the_month(person, ahead)
     monkeypatch.setattr(engine, "HOUSEKEEPING_AGAIN_S", 0.01)
-    # The module's own may be bound already, by a test that logs for people, and is then not captured.
-    monkeypatch.setattr(engine, "log", structlog.get_logger())
-    with capture_logs() as logs:
-        async with person.transaction(isolation="repeatable_read", readonly=True):
-            await person.fetchval("select count(*) from journal")
-            keeping = asyncio.create_task(engine.make_room_ahead(database))
-            async with asyncio.timeout(SOON_S):
-                while len(logs) < 2:
-                    await asyncio.sleep(0.01)
+    logs = logs_of(engine, monkeypatch)
+    async with person.transaction(isolation="repeatable_read", readonly=True):
+        await person.fetchval("select count(*) from journal")
+        keeping = asyncio.create_task(engine.make_room_ahead(database))
         async with asyncio.timeout(SOON_S):
-            while month not in await _months(person):
+            while len(logs) < 2:
                 await asyncio.sleep(0.01)
-        keeping.cancel()
+    async with asyncio.timeout(SOON_S):
+        while month not in await _months(person):
+            await asyncio.sleep(0.01)
+    keeping.cancel()
     assert {(line["event"], line["log_level"]) for line in logs} == {("journal_partition_waits", level)}

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
+from typing import Any
 
 import httpx2
 import pytest
-import structlog
-from structlog.testing import capture_logs
 
 from schemas.vocabulary import Kind, Outcome
 from service.clock import RandomIds, SystemClock
@@ -16,6 +15,7 @@ from service.dispatch.dispatcher import Dispatcher, RetrySchedule
 from service.wallets.adapter import WalletAnswer
 from statemachine.inputs import Input, OperationAttempted, OperationGivenUp, WalletEvidence
 from statemachine.order import Order
+from tests.logs import logs_of
 from tests.wallets.orders import CAPTURE, answered, order
 from tests.wallets.vectors import adapter
 
@@ -23,37 +23,36 @@ PAY = "alipay.trade.pay"
 PAID = {"code": "10000", "out_trade_no": "o1__C1", "trade_no": "t1", "total_amount": "120.00"}
 
 
-@pytest.fixture(autouse=True)
-def fresh_logger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The module's own may be bound already, by a test that logs for people, and is then not captured."""
-    monkeypatch.setattr(carrier_module, "log", structlog.get_logger())
+@pytest.fixture
+def logs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    return logs_of(carrier_module, monkeypatch)
 
 
-async def carried(answer: WalletAnswer) -> tuple[Outcome | None, list[tuple[str, int, str]]]:
+async def carried(answer: WalletAnswer, logs: list[Any]) -> tuple[Outcome | None, list[tuple[str, int, str]]]:
     """The outcome of a capture that is answered so, and what was logged of it."""
 
     def reply(_request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(answer.status, content=answer.body)
 
+    logs.clear()
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(reply)) as client:
-        carrier = Carrier(client)
-        with capture_logs() as logs:
-            said = await carrier.call(adapter(), order(Kind.PREAUTH), CAPTURE, SystemClock())
+        said = await Carrier(client).call(adapter(), order(Kind.PREAUTH), CAPTURE, SystemClock())
     return said.outcome, [(log["log_level"], log["status"], log["code"]) for log in logs]
 
 
-async def test_an_answer_that_says_nothing_is_logged_with_its_code() -> None:
+async def test_an_answer_that_says_nothing_is_logged_with_its_code(logs: list[Any]) -> None:
     configuration = answered(PAY, {"code": "40002", "sub_code": "isv.invalid-signature"}, name="error_response")
-    assert await carried(configuration) == (Outcome.UNKNOWN, [("error", 200, "isv.invalid-signature")])
+    assert await carried(configuration, logs) == (Outcome.UNKNOWN, [("error", 200, "isv.invalid-signature")])
     unsigned = answered(PAY, {"code": "20000", "sub_code": "aop.unknow-error"}, signed=False)
     told = "not believed: unsigned aop.unknow-error"
-    assert await carried(unsigned) == (Outcome.UNKNOWN, [("warning", 200, told)])
-    assert await carried(WalletAnswer(502, {}, b"<html>")) == (Outcome.UNKNOWN, [("warning", 502, "HTTP 502")])
+    assert await carried(unsigned, logs) == (Outcome.UNKNOWN, [("warning", 200, told)])
+    page = WalletAnswer(502, {}, b"<html>")
+    assert await carried(page, logs) == (Outcome.UNKNOWN, [("warning", 502, "HTTP 502")])
 
 
-async def test_an_answer_that_says_something_is_not_logged() -> None:
-    assert await carried(answered(PAY, json.dumps(PAID))) == (Outcome.SUCCEEDED, [])
-    assert await carried(answered(PAY, {"code": "40005"})) == (Outcome.PENDING, [])
+async def test_an_answer_that_says_something_is_not_logged(logs: list[Any]) -> None:
+    assert await carried(answered(PAY, json.dumps(PAID)), logs) == (Outcome.SUCCEEDED, [])
+    assert await carried(answered(PAY, {"code": "40005"}), logs) == (Outcome.PENDING, [])
 
 
 async def test_a_call_that_our_configuration_keeps_out_is_not_repeated_but_told_to_a_person() -> None:
