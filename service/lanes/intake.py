@@ -22,7 +22,7 @@ from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, abandon, start
 from service.kafka.topics import wrong_count
 from service.lanes.errors import LaneHaltedError
 from service.lanes.lane_queue import LaneQueue
-from service.lanes.unreadable import read_singly
+from service.lanes.unreadable import UNDECODABLE, read_singly
 from service.store.lanes import LaneMovedError
 
 log = structlog.get_logger()
@@ -115,7 +115,7 @@ class Intake:
             except OffsetOutOfRangeError as error:
                 self._lose_positions(error)
                 continue
-            except Exception as error:  # noqa: BLE001 - whatever a decoder raises for strange bytes
+            except UNDECODABLE as error:
                 await self._read_singly(reader, error)
                 continue
             if not self._changed.is_set():
@@ -139,11 +139,17 @@ class Intake:
         self._assign(reader)
         told = False
         for partition in reader.assignment():
+            queue = self._queues.get(partition.partition)
+            if queue is None:
+                continue
+            if queue.waiting() >= QUEUE_HIGH:
+                # Nobody pauses it here, and this may go on for as long as the lane waits for a database.
+                told = True
+                continue
             found = await read_singly(reader, partition)
             self._distribute({partition: found.records})
             told = told or bool(found.records or found.why_not)
-            queue = self._queues.get(partition.partition)
-            if found.why_not and queue and queue.is_through(INPUT_TOPICS.index(partition.topic)):
+            if found.why_not and queue.is_through(INPUT_TOPICS.index(partition.topic)):
                 self._lose(queue.lane, LaneHaltedError(found.why_not))
         if not told:
             raise error

@@ -4,13 +4,30 @@ aiokafka lets the error out of `getmany`, whichever partition it was about: a co
 whose CRC is wrong, a header's name that is not UTF-8. What it had taken of the other partitions is lost with it.
 """
 
+import gzip
+import struct
+import zlib
 from dataclasses import dataclass
 
+import cramjam
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 
 from service.kafka.clients import PRODUCE_TIMEOUT_S, within
 
+# What decoders raise for strange bytes. Nothing else is about a record: `getmany` also lets out what is wrong with
+# the group's coordinator, as while a broker is away.
+UNDECODABLE = (
+    CorruptRecordException,
+    UnsupportedCodecError,
+    ValueError,
+    IndexError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    gzip.BadGzipFile,
+    cramjam.DecompressionError,
+)
 # Of one partition at a time; the next time goes on behind them.
 MAX_RECORDS = 1_000
 _WAIT_MS = 1_000
@@ -34,9 +51,7 @@ async def read_singly(reader: AIOKafkaConsumer, partition: TopicPartition) -> Re
             break
         try:
             fetched = await reader.getmany(partition, timeout_ms=_WAIT_MS, max_records=1)
-        except (OffsetOutOfRangeError, TopicAuthorizationFailedError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a decoder raises for strange bytes
+        except UNDECODABLE as error:
             where = f"{partition.topic}[{partition.partition}]"
             return Readable(records, f"{where} cannot be read at offset {position}: {error!r}"[:300])
         if not fetched:

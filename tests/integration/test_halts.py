@@ -21,7 +21,9 @@ from service.dev.kafka import EmbeddedKafka
 from service.engine import Engine
 from service.kafka import clients
 from service.kafka.access import KafkaAccess
+from service.kafka.broker import Kafka
 from service.kafka.topics import WrongTopicError, administrator, create_topics
+from service.lanes.intake import Intake
 from service.lanes.rebase import NotRebasedError
 from service.store import lanes as lane_rows
 from service.store import views
@@ -237,6 +239,29 @@ async def test_a_record_that_cannot_be_decoded_halts_its_lane_alone(config: Conf
         assert (mine["next_offsets"], other["status"]) == ([2, 0, 0], "owned")
         assert await lane_rows.resume(database, 0)
         assert await _halt_reason(database) == reason
+
+
+async def test_what_is_read_singly_is_bounded_too(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lane that waits for its database keeps one that cannot be read from halting, and others are read on."""
+    await _send(config, 1)
+    await _send_batch(config, b"caf\xe9")
+    producer = AIOKafkaProducer(bootstrap_servers=config.settings.kafka_bootstrap)
+    await producer.start()
+    for _ in range(12):
+        await producer.send_and_wait(Topic.ORDERS, b"{}", partition=1)
+    await producer.stop()
+    monkeypatch.setattr("service.lanes.unreadable.MAX_RECORDS", 3)
+    monkeypatch.setattr("service.lanes.intake.QUEUE_HIGH", 4)
+    monkeypatch.setattr("service.lanes.intake.RETRY_S", 0.05)
+    intake = Intake(Kafka(config.kafka), "nobody", LANES)
+    lost: list[Exception] = []
+    queues = [intake.open(lane, [0, 0, 0], lost.append) for lane in range(LANES)]
+    reading = asyncio.create_task(intake.run())
+    await asyncio.sleep(3)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    assert [queue.waiting() for queue in queues] == [1, 6]
+    assert lost == []
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
