@@ -41,6 +41,8 @@ class Temper:
     after_capture: tuple[tuple[float, str, float], ...] = ()
     # Whether questions about the order as a whole get no answer while everything fails.
     is_silent: bool = False
+    # How long all that it says is on its way, answers and callbacks, while everything fails.
+    tells_after_s: float = 0.0
 
 
 @dataclass(frozen=True)

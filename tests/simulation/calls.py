@@ -5,7 +5,7 @@ from typing import Any
 
 from schemas.vocabulary import Flag, Kind
 from service.kafka.partition import lane_of
-from tests.simulation.accounts import REFUSED, Account
+from tests.simulation.accounts import DONE, REFUSED, Account
 from tests.simulation.checks import Judge
 from tests.simulation.promises import must
 from tests.simulation.wire import CLOSE, RELEASE
@@ -18,10 +18,11 @@ class Calls:
         self._judge = judge
         self.sent: set[str] = set()
 
-    def owns(self, name: str, order_id: str) -> bool:
-        """Whether the process still has the order's lane: one that was stopped goes on with what it had begun."""
+    def epoch_of(self, name: str, order_id: str) -> int | None:
+        """That of the order's lane, while the process has it: one that was stopped goes on with what it began."""
         lanes = self._judge.tables.lanes
-        return lanes[lane_of(order_id, len(lanes))].owner == name
+        lane = lanes[lane_of(order_id, len(lanes))]
+        return lane.epoch if lane.owner == name else None
 
     def arrives(self, call: dict[str, Any]) -> None:
         """A call that moves money: it was stored before it was made."""
@@ -71,14 +72,22 @@ class Caller:
         # How many questions there were about each order, and of those before each release was last sent.
         self._questions: Counter[str] = Counter()
         self._before_last: Counter[str] = Counter()
+        # By request number, what the wallet's answer to the call has ended; and the lane's epoch when it came.
+        self._ended: dict[str, int] = {}
 
     def sends(self, call: dict[str, Any]) -> None:
         """What may have been sent already is looked up first; a release always: wallets release by themselves."""
         number, kind = call["request_no"], call["call"]
+        epoch = self._calls.epoch_of(self._name, call["order_id"])
+        must(
+            epoch is None or self._ended.get(number) != epoch,
+            "P5: the answer to a call is its end: nobody asks what is known",
+            call,
+        )
         if kind == "query":
             self._questions[call["order_id"]] += number is None
             return
-        if number in self._calls.sent and self._calls.owns(self._name, call["order_id"]):
+        if number in self._calls.sent and epoch is not None:
             enough = {"missing", "open"} if kind == CLOSE else {"missing"}
             must(
                 not self._heard[number].isdisjoint(enough),
@@ -95,5 +104,12 @@ class Caller:
     def hears(self, call: dict[str, Any], said: dict[str, Any] | None) -> None:
         """An answer, as it arrives."""
         number = call["request_no"]
-        if call["call"] == "query" and number and said is not None and said.get("request_no") == number:
+        if not number or said is None or said.get("request_no") != number:
+            return
+        if call["call"] == "query":
             self._heard[number].add(str(said.get("trade")))
+        elif said.get("outcome") in (DONE, REFUSED):
+            amount_minor = said.get("request_amount_minor", call["amount_minor"])
+            epoch = self._calls.epoch_of(self._name, call["order_id"])
+            if amount_minor == call["amount_minor"] and epoch is not None:
+                self._ended[number] = epoch

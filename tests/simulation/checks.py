@@ -115,14 +115,11 @@ class Judge:
     def _came_to_nothing(self, event: dict[str, Any]) -> None:
         """An order string that is out can be paid until the wallet says that it cannot."""
         account = self.accounts.get(event["order_id"])
-        is_payable = (
-            account is not None
-            and not (account.closed or account.taken or account.frozen)
-            and self.wallet.now() < account.deadline
-        )
+        is_paid = account is not None and account.taken + account.frozen > 0
+        is_payable = account is not None and not account.closed and self.wallet.now() < account.deadline
         must(
-            not is_payable or not self.wallet.clocks_agree or Flag.CLOSE_UNCONFIRMED in event["flags"],
-            "an order ends unpaid only when nobody can pay it any more",
+            not (is_paid or is_payable) or not self.wallet.clocks_agree or Flag.CLOSE_UNCONFIRMED in event["flags"],
+            "an order ends unpaid only when nobody has paid it, nor can any more",
             event,
         )
 

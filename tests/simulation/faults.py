@@ -71,6 +71,10 @@ MOST: dict[str, float] = {
     # Offsets without a record, as transactions of upstream and compaction leave them.
     "input_gap": 0.3,
     "markers_lost": 0.05,
+    # What has been done at once, and is told when much else has been done since.
+    "commit_answer_late": 0.05,
+    "publish_answer_late": 0.1,
+    "call_answer_late": 0.15,
 }
 # They come at moments, not with requests.
 AT_MOMENTS = frozenset({"handover", "postgres_outage", "postgres_clock_jump", "kafka_outage", "wallet_outage"})

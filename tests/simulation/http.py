@@ -1,5 +1,6 @@
 """The network to the simulated wallet, as the carrier's HTTP client sees it."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -79,7 +80,9 @@ class HttpClient:
         call = call_of(content)
         self._guard(self._caller.sends, call)
         response = await self._gateway.ask(lambda: self._gateway.serve(content), "call")
-        self._caller.hears(call, of_wallet(response.body))
+        await asyncio.sleep(self._gateway.wallet.tells_after_s(call["order_id"]))
+        if response.status_code == 200:
+            self._caller.hears(call, of_wallet(response.body))
         yield response
 
     async def aclose(self) -> None:

@@ -77,4 +77,14 @@ def late(author: Author) -> OrderPlan:
     return OrderPlan(author.order_id, tuple(acts), Buyer(((0.0, "open"), (dice.uniform(20, 58), "pay"))), temper)
 
 
-SCENES = (remainder, remainder, crossing, late, beside, beside)
+def last_moment(author: Author) -> OrderPlan:
+    """It is to be closed, and is paid just before it cannot be any more; all that the wallet says comes late."""
+    dice = author.dice
+    created = author.created(dice.uniform(0, 10))
+    created.value.update(pay_timeout_s=10, issue=True)
+    cancelled = author.act("order.cancel_requested", created.after_s + dice.uniform(3, 9))
+    buyer = Buyer(((dice.uniform(8, 10), "pay"),))
+    return OrderPlan(author.order_id, (created, cancelled), buyer, Temper(tells_after_s=dice.uniform(0.5, 5)))
+
+
+SCENES = (remainder, remainder, crossing, late, last_moment, beside, beside)

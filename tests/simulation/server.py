@@ -99,8 +99,13 @@ class Server:
         if self.is_down or life != self.life:
             _fail(answer, self.gone())
             return
-        loop = self.troubles.loop
+        loop, faults = self.troubles.loop, self.troubles.faults
         back_s = self._way(*WAY_S)
+        if is_heard and faults.happens(f"{what}_answer_late"):
+            # It is old when it comes: meanwhile, the server has gone on.
+            back_s = faults.between(f"{what}_answer_late", 0.02, 3.3) ** 2.5
+            if back_s > PATIENCE_S:
+                loop.call_later(PATIENCE_S, _fail, answer, TimeoutError(), context=WORLD)
         try:
             done = effect()
         except Exception as error:  # noqa: BLE001 - the server's refusal, for the client

@@ -86,8 +86,8 @@ class Traffic:
 
     # ---------------------------------------------------------------------------------------------- the wallet
 
-    def call_back(self, said: dict[str, Any], may_be_lost: bool) -> None:
-        """The wallet's bridge publishes a callback, if it reaches it."""
+    def call_back(self, said: dict[str, Any], may_be_lost: bool, after_s: float) -> None:
+        """The wallet's bridge publishes a callback, if it reaches it, and at the soonest after so long."""
         faults = self.faults
         if faults.happens("callback_wrong"):
             # Genuine, of the right order, and with somebody else's amount.
@@ -100,7 +100,7 @@ class Traffic:
             if not may_be_lost or faults.dice("callback_lost").random() < 0.2:
                 self.withheld.append(said)
             return
-        after_s = faults.between("callback_delayed", 0, 40) if faults.happens("callback_delayed") else 0.002
+        after_s += faults.between("callback_delayed", 0, 40) if faults.happens("callback_delayed") else 0.002
         self._write_later(after_s, self._callback(said))
         if faults.happens("callback_repeated"):
             self._write_later(faults.between("callback_repeated", 0, 30), self._callback(said))

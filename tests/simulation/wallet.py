@@ -26,7 +26,7 @@ class Wallet:
         loop: SimulatedLoop,
         faults: Faults,
         tempers: Mapping[str, Temper],
-        tell: Callable[[dict[str, Any], bool], None],
+        tell: Callable[[dict[str, Any], bool, float], None],
         on_call: Callable[[dict[str, Any]], None],
     ) -> None:
         self.loop = loop
@@ -152,6 +152,10 @@ class Wallet:
         """Whether it does not say how the order stands."""
         return self._tempers[order_id].is_silent and not self.faults.are_over
 
+    def tells_after_s(self, order_id: str) -> float:
+        """How long it takes until anybody hears what it says now."""
+        return 0.0 if self.faults.are_over else self._tempers[order_id].tells_after_s
+
     def answer(self, call: dict[str, Any]) -> dict[str, Any]:
         """Carries a call out, or answers a question. What it says is true."""
         order_id, number = call["order_id"], call["request_no"]
@@ -264,4 +268,4 @@ class Wallet:
     def _notify(self, account: Account, said: dict[str, Any], *, may_be_lost: bool = False) -> None:
         self._notified += 1
         said = {"notify_id": f"n{self._notified}", "order_id": account.order_id, **said}
-        self._tell(said, may_be_lost)
+        self._tell(said, may_be_lost, self.tells_after_s(account.order_id))

@@ -265,9 +265,9 @@ class World:
         for act in self._to_come.pop((order_id, state), ()):
             self.at(act.after_s, self.traffic.publish, act)
 
-    def _call_back(self, said: dict[str, Any], may_be_lost: bool) -> None:
+    def _call_back(self, said: dict[str, Any], may_be_lost: bool, after_s: float) -> None:
         self.tell(f"the wallet calls back: {said}")
-        self.traffic.call_back(said, may_be_lost)
+        self.traffic.call_back(said, may_be_lost, after_s)
 
     def _called(self, call: dict[str, Any]) -> None:
         self.tell(f"the wallet is called: {call}")
