@@ -92,11 +92,21 @@ def engine(config: Config) -> Engine:
 
 async def rebase(config: Config, lane: int) -> Rebased:
     """Makes a halted lane fit its topics. Raises NotRebasedError, having changed nothing."""
-    opened = owned_database(config)
-    inbox = Inbox(build_adapters(config.profiles))
+    opened, broker = owned_database(config), Kafka(config.kafka)
+    # It sends to the lane it is told, whatever their number.
+    forwarder = Forwarder(broker, config.settings.lanes)
+    tools = lane_rebase.Tools(
+        database=opened,
+        broker=broker,
+        inbox=Inbox(build_adapters(config.profiles)),
+        policy=policy(config),
+        forward=forwarder.forward,
+        transactional_prefix=config.settings.transactional_prefix,
+    )
     try:
-        return await lane_rebase.rebase(opened, Kafka(config.kafka), inbox, policy(config), lane)
+        return await lane_rebase.rebase(tools, lane)
     finally:
+        await forwarder.close()
         await opened.close()
 
 

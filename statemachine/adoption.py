@@ -22,6 +22,7 @@ from schemas.vocabulary import (
 )
 from statemachine.check import BrokenInvariantError, check
 from statemachine.decision import Policy
+from statemachine.doubts import NO_ANSWER
 from statemachine.inputs import Input, OrderCreated, RefundRequested, ServiceCompleted
 from statemachine.lifecycle import ENDED_UNPAID, HOLDING, RELEASING, UNPAID
 from statemachine.operations import (
@@ -42,10 +43,14 @@ class CannotAdoptError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A state event, and the input that caused it where one did and is still to be had."""
+    """A state event, and the input that caused it where one did and is still to be had.
+
+    `why_not`: what is wrong with the input, where it is there and cannot be taken.
+    """
 
     event: StateEvent
     given: Input | None = None
+    why_not: str = ""
 
 
 @dataclass(slots=True)
@@ -54,6 +59,19 @@ class Adopted:
 
     order: Order
     operations: dict[str, Operation] = field(default_factory=dict)
+    # Whether the wallet's silence about a doubt has put up the flag that stands.
+    silence_is_flagged: bool = False
+
+
+def needs_its_input(event: StateEvent) -> bool:
+    """Whether the event alone does not tell what became of its order: terms, what waits, and ids of upstream's."""
+    if event.version == 1:
+        return True
+    if event.disposition != Disposition.APPLIED:
+        return False
+    return event.cause_topic == Topic.COMPLETIONS or (
+        event.cause_topic == Topic.ORDERS and event.trigger == Trigger.REFUND_REQUESTED
+    )
 
 
 def adopt(before: Order | None, told: Sequence[Told], *, now: datetime, policy: Policy) -> Adopted:
@@ -63,12 +81,15 @@ def adopt(before: Order | None, told: Sequence[Told], *, now: datetime, policy: 
     that waits for the wallet is asked about at once.
     """
     first = told[0]
+    for each in told:
+        if each.given is None and needs_its_input(each.event):
+            raise CannotAdoptError(_not_to_be_had(each))
     order = _created(first) if before is None else copy_of(before)
     if first.event.version != order.version + 1:
         raise CannotAdoptError(
             f"order {order.order_id} is at version {order.version}, and was published on from {first.event.version}"
         )
-    adopted = Adopted(order)
+    adopted = Adopted(order, silence_is_flagged=order.doubt is not None and order.doubt.is_flagged)
     if order.operation is not None:
         adopted.operations[order.operation.id] = order.operation
     for each in told:
@@ -78,7 +99,7 @@ def adopt(before: Order | None, told: Sequence[Told], *, now: datetime, policy: 
     if order.operation is not None:
         sent = replace(order.operation, state=OperationState.UNKNOWN, attempts=max(order.operation.attempts, 1))
         order.operation = adopted.operations[sent.id] = sent
-    _ask_again(order, now, policy)
+    _ask_again(adopted, now, policy)
     try:
         check(order)
     except BrokenInvariantError as error:
@@ -89,9 +110,17 @@ def adopt(before: Order | None, told: Sequence[Told], *, now: datetime, policy: 
 def _created(first: Told) -> Order:
     if not isinstance(first.given, OrderCreated):
         raise CannotAdoptError(
-            f"order {first.event.order_id} is not in the database, and the event that made it is not to be had"
+            f"order {first.event.order_id} is not in the database,"
+            f" and what was published begins with version {first.event.version}"
         )
     return order_from(first.given, first.event.recorded_at)
+
+
+def _not_to_be_had(told: Told) -> str:
+    event = told.event
+    where = f"{event.cause_topic}[{event.cause_partition}]@{event.cause_offset}"
+    remedy = told.why_not or "it is not there any more: have it sent again, with this event_id"
+    return f"order {event.order_id}: {event.cause_type} {event.cause_event_id} of {where} is needed; {remedy}"
 
 
 def _take_input(order: Order, told: Told) -> None:
@@ -125,6 +154,8 @@ def _take_event(adopted: Adopted, event: StateEvent, policy: Policy) -> None:
     order.wallet_trade_no, order.wallet_auth_no = event.wallet_trade_no, event.wallet_auth_no
     if event.operation_id is not None:
         _move(adopted, event)
+    is_silence = event.trigger == Trigger.OPERATION_UNKNOWN and event.reason == NO_ANSWER
+    adopted.silence_is_flagged = (adopted.silence_is_flagged or is_silence) and Flag.NEEDS_REVIEW in order.flags
     _take_times(order, event, policy)
     if order.state is not previous:
         _arrive(order, event)
@@ -168,7 +199,9 @@ def _move(adopted: Adopted, event: StateEvent) -> None:
     operation = replace(known, state=state)
     adopted.operations[operation.id] = operation
     if state in LIVE_OPERATION_STATES:
-        order.operation = operation
+        if event.trigger == Trigger.OPERATION_UNKNOWN:
+            operation = replace(operation, reason=event.reason or "")
+        order.operation = adopted.operations[operation.id] = operation
         return
     if order.operation is not None and order.operation.id == operation.id:
         order.operation = None
@@ -212,7 +245,8 @@ def _begin_what_was_not_told(adopted: Adopted, now: datetime, policy: Policy) ->
         begin_release(Turn(order, now, policy))
 
 
-def _ask_again(order: Order, now: datetime, policy: Policy) -> None:
+def _ask_again(adopted: Adopted, now: datetime, policy: Policy) -> None:
+    order = adopted.order
     order.queries, order.next_query_at = 0, None
     if order.state in HOLDING:
         if order.authorization_deadline is not None and Flag.AUTHORIZATION_EXPIRING not in order.flags:
@@ -221,7 +255,7 @@ def _ask_again(order: Order, now: datetime, policy: Policy) -> None:
         return
     if order.frozen_minor or order.taken_minor:
         # Whether there was a doubt is in no event.
-        order.doubt = Doubt(now, now)
+        order.doubt = Doubt(now, now, is_flagged=adopted.silence_is_flagged)
     is_out = order.state in UNPAID and order.issued_at is not None
     is_unconfirmed = order.state in ENDED_UNPAID and order.the_close_is_unconfirmed()
     if is_out or is_unconfirmed or order.state in (State.EXPIRING, *RELEASING):

@@ -13,7 +13,7 @@ from statemachine.naming import is_about_the_order
 from statemachine.operations import GIVEN_UP, query_wait_s
 from statemachine.turn import Turn
 
-_NO_ANSWER = "the wallet may know of more than was told, and does not answer: a person has to look"
+NO_ANSWER = "the wallet may know of more than was told, and does not answer: a person has to look"
 
 
 def resolve(turn: Turn, said: WalletEvidence) -> bool:
@@ -45,4 +45,4 @@ def ask_in_doubt(turn: Turn) -> None:
     if questions > turn.policy.close_sweeps and not order.doubt.is_flagged and Flag.NEEDS_REVIEW not in order.flags:
         order.doubt = replace(order.doubt, is_flagged=True)
         turn.flag(Flag.NEEDS_REVIEW)
-        turn.note(Trigger.OPERATION_UNKNOWN, Disposition.FLAGGED, _NO_ANSWER)
+        turn.note(Trigger.OPERATION_UNKNOWN, Disposition.FLAGGED, NO_ANSWER)

@@ -12,12 +12,19 @@ from service.kafka.clients import PRODUCE_TIMEOUT_S, started, within
 
 # How far back the tail is looked for at first: transaction markers take offsets too.
 TAIL_DEPTH = 64
+# Used in turn by a lane's relay.
+PRODUCERS_PER_LANE: Final = 2
 # What a lane's transactions write to.
 PUBLISHED_TOPICS: Final = (Topic.STATE_EVENTS, Topic.ORDER_STRINGS)
 
 
 class OpenTransactionError(TimeoutError):
     """A transaction is open in a partition that a lane publishes to; the message says from where on."""
+
+
+def lane_producers(broker: Broker, prefix: str, lane: int) -> list[AIOKafkaProducer]:
+    """The lane's own, not started yet: starting each fences its predecessor, and ends its transaction."""
+    return [broker.transactional_producer(f"{prefix}-lane-{lane}-{n}") for n in range(PRODUCERS_PER_LANE)]
 
 
 async def check_closed(broker: Broker, lane: int, topics: Sequence[Topic] = PUBLISHED_TOPICS) -> None:

@@ -5,35 +5,30 @@ duplicate by its id. State events that were published and that the journal has l
 their orders with them. One transaction; where something is missing, nothing is changed.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
-from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka import ConsumerRecord
 
-from schemas.state_events import StateEvent
-from schemas.vocabulary import Topic
 from service.kafka.broker import Broker
-from service.kafka.clients import FETCH_MAX_WAIT_MS, PRODUCE_TIMEOUT_S, started, within
+from service.kafka.clients import PRODUCE_TIMEOUT_S, started, within
+from service.kafka.published import OpenTransactionError, check_closed, end_hanging, lane_producers
 from service.kafka.topics import WrongTopicError, check_counts
 from service.lanes.fingerprints import Place, places
 from service.lanes.inbox import Inbox
+from service.lanes.lost import LostEvent, TooMuchLostError, lost_events, told
 from service.store import lanes as lane_rows
 from service.store import orders as order_rows
 from service.store import parked as parked_rows
 from service.store.commit import BatchRows, DataRefusedError, JournalEntry, commit
 from service.store.connection import Database
-from service.store.lanes import fingerprints_json
+from service.store.lanes import LaneFencedError, LaneMovedError, LaneRow, fingerprints_json
 from statemachine.adoption import CannotAdoptError, Told, adopt
 from statemachine.decision import Policy
-from statemachine.inputs import Input
 from statemachine.timers import wake_at
-
-# Orders of one lane that may have been lost and are held in memory at once, with their events.
-MAX_EVENTS = 200_000
 
 
 class NotRebasedError(Exception):
@@ -52,36 +47,72 @@ class Rebased:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lost:
-    """A published event that the journal does not have, with its bytes."""
+class Tools:
+    """What a rebase works with. `forward` sends a record to the lane's partition of its topic once more."""
 
-    event: StateEvent
-    value: bytes
+    database: Database
+    broker: Broker
+    inbox: Inbox
+    policy: Policy
+    forward: Callable[[ConsumerRecord, int], Awaitable[None]]
+    transactional_prefix: str
 
 
-async def rebase(database: Database, broker: Broker, inbox: Inbox, policy: Policy, lane: int) -> Rebased:
+async def rebase(tools: Tools, lane: int) -> Rebased:
     """Makes the lane fit what Kafka has, and frees it. Raises NotRebasedError, having changed nothing."""
+    database, broker = tools.database, tools.broker
     await _check_topics(broker, await lane_rows.lane_count(database))
+    row, halt_reason = await _halted(database, lane)
+    await _end_transactions(broker, tools.transactional_prefix, lane)
+    # Before anything is locked: a topic can be long.
+    found = await places(broker, row)
+    try:
+        lost = await lost_events(broker, row)
+        events = await told(broker, tools.inbox, lane, lost)
+        async with database.acquire() as connection, connection.transaction():
+            locked, _ = await lane_rows.halted(connection, lane)
+            if (locked.epoch, locked.lane_seq) != (row.epoch, row.lane_seq):
+                raise NotRebasedError(f"lane {lane} has moved meanwhile")
+            now = await connection.fetchval("select clock_timestamp()")
+            rows = _rows(row, found)
+            await _free(connection, rows, found)
+            await _adopt(connection, rows, events, tools.policy, now)
+            rows.journal = [_entry(rows, each) for each in lost]
+            for record in await _waiting_for(connection, rows, events):
+                await tools.forward(record, lane)
+            await commit(connection, rows)
+    except (CannotAdoptError, TooMuchLostError, DataRefusedError, LaneFencedError, LaneMovedError) as error:
+        raise NotRebasedError(str(error)) from None
+    return Rebased(lane, halt_reason, [place for place in found if place.why_not], len(lost), len(events))
+
+
+async def _halted(database: Database, lane: int) -> tuple[LaneRow, str]:
     async with database.acquire() as connection, connection.transaction():
         row, halt_reason = await lane_rows.halted(connection, lane)
-        if halt_reason is None:
-            raise NotRebasedError(f"lane {lane} is not halted")
-        now = await connection.fetchval("select clock_timestamp()")
-        found = await places(broker, row)
-        lost = await _lost(broker, row)
-        rows = _rows(row, found)
-        told = _told(lost, await _causes(broker, inbox, lane, lost))
+    if halt_reason is None:
+        raise NotRebasedError(f"lane {lane} is not halted")
+    return row, halt_reason
+
+
+async def _end_transactions(broker: Broker, prefix: str, lane: int) -> None:
+    """From now on nothing is published any more that is not seen yet, and would be missing in what is read."""
+    async with contextlib.AsyncExitStack() as stack:
+        ours = lane_producers(broker, prefix, lane)
+        producers = [await stack.enter_async_context(started(each)) for each in ours]
         try:
-            await _adopt(connection, rows, told, policy, now)
-            rows.journal = [_entry(rows, each) for each in lost]
-            rows.epoch = await lane_rows.free(connection, lane, _shifts(found))
-            for place in found:
-                if place.why_not is not None:
-                    await parked_rows.set_apart(connection, lane, place.topic, rows.epoch)
-            await commit(connection, rows)
-        except (CannotAdoptError, DataRefusedError) as error:
-            raise NotRebasedError(str(error)) from None
-    return Rebased(lane, halt_reason, [place for place in found if place.why_not], len(lost), len(told))
+            await check_closed(broker, lane)
+        except OpenTransactionError:
+            await end_hanging(broker, producers, lane)
+
+
+async def _free(connection: asyncpg.Connection, rows: BatchRows, found: Sequence[Place]) -> None:
+    """Lets the lane be claimed, once this is committed, with its offsets where the topics are now."""
+    rows.epoch = await lane_rows.free(connection, rows.lane, _shifts(found))
+    # A lane that the database has never known to be owned.
+    await lane_rows.begin_in(connection, rows.lane, rows.epoch, rows.offsets)
+    for place in found:
+        if place.why_not is not None:
+            await parked_rows.set_apart(connection, rows.lane, place.topic, rows.epoch)
 
 
 async def _check_topics(broker: Broker, lanes: int) -> None:
@@ -114,76 +145,6 @@ def _shifts(found: Sequence[Place]) -> list[int]:
     return [0 if place.why_not is None else place.begin - place.position for place in found]
 
 
-async def _lost(broker: Broker, row: lane_rows.LaneRow) -> list[_Lost]:
-    """The published events after the end of the journal, in order."""
-    partition = TopicPartition(Topic.STATE_EVENTS, row.lane)
-    lost: list[_Lost] = []
-    async with started(broker.consumer()) as reader:
-        reader.assign([partition])
-        begin = (await within(reader.beginning_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-        end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-        reader.seek(partition, begin)
-        while await reader.position(partition) < end:
-            for record in (await reader.getmany(partition, timeout_ms=FETCH_MAX_WAIT_MS)).get(partition, ()):
-                event = StateEvent.model_validate_json(record.value)
-                if event.lane_seq > row.lane_seq:
-                    lost.append(_Lost(event, record.value))
-            if len(lost) > MAX_EVENTS:
-                raise NotRebasedError(
-                    f"more than {MAX_EVENTS} state events are not in the journal: restore a newer copy"
-                )
-    for expected, each in enumerate(lost, row.lane_seq + 1):
-        if each.event.lane_seq != expected:
-            raise NotRebasedError(f"{Topic.STATE_EVENTS}[{row.lane}] has no lane_seq {expected} any more")
-    return lost
-
-
-async def _causes(
-    broker: Broker, inbox: Inbox, lane: int, lost: Sequence[_Lost]
-) -> Mapping[tuple[str, int], tuple[str, Input]]:
-    """The inputs behind these events, as far as they are to be had: by topic and offset, with the order of each."""
-    wanted: dict[str, set[int]] = defaultdict(set)
-    for each in lost:
-        if each.event.cause_topic is not None and each.event.cause_offset is not None:
-            wanted[each.event.cause_topic].add(each.event.cause_offset)
-    causes: dict[tuple[str, int], tuple[str, Input]] = {}
-    for topic, offsets in wanted.items():
-        for record in await _records(broker, TopicPartition(topic, lane), offsets):
-            opened = inbox.open(record)
-            if opened.given is not None:
-                causes[topic, record.offset] = opened.order_id, opened.given
-    return causes
-
-
-async def _records(broker: Broker, partition: TopicPartition, offsets: set[int]) -> list[ConsumerRecord]:
-    """Those of the records that the topic still has."""
-    found: list[ConsumerRecord] = []
-    async with started(broker.consumer()) as reader:
-        reader.assign([partition])
-        begin = (await within(reader.beginning_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-        end = (await within(reader.end_offsets([partition]), PRODUCE_TIMEOUT_S))[partition]
-        reader.seek(partition, max(begin, min(offsets)))
-        try:
-            while await reader.position(partition) < min(end, max(offsets) + 1):
-                fetched = await reader.getmany(partition, timeout_ms=FETCH_MAX_WAIT_MS)
-                found += [record for record in fetched.get(partition, ()) if record.offset in offsets]
-        except OffsetOutOfRangeError:
-            # Cut short this very moment: what is gone is gone.
-            pass
-    return found
-
-
-def _told(lost: Sequence[_Lost], causes: Mapping[tuple[str, int], tuple[str, Input]]) -> dict[str, list[Told]]:
-    """The events of each order, with their inputs."""
-    told: dict[str, list[Told]] = defaultdict(list)
-    for each in lost:
-        event = each.event
-        order_id, given = causes.get((event.cause_topic or "", event.cause_offset or 0), ("", None))
-        # A topic that was made anew has other records there.
-        told[event.order_id].append(Told(event, given if order_id == event.order_id else None))
-    return told
-
-
 async def _adopt(
     connection: asyncpg.Connection,
     rows: BatchRows,
@@ -199,19 +160,23 @@ async def _adopt(
         rows.timers[order_id] = wake_at(adopted.order)
         rows.operations |= {name: (order_id, operation) for name, operation in adopted.operations.items()}
         rows.next_seq += len(events)
-    # What had waited for an order was decided when it came, and is told of by its events.
-    rows.unparked = await _parked(connection, rows.lane, [name for name in told if name not in known])
     # It is published already.
     rows.published_seq = max(rows.published_seq, rows.next_seq if told else 0)
 
 
-def _entry(rows: BatchRows, lost: _Lost) -> JournalEntry:
+def _entry(rows: BatchRows, lost: LostEvent) -> JournalEntry:
     event = lost.event
     return JournalEntry(event.lane_seq, event.order_id, event.version, rows.orders[event.order_id], lost.value)
 
 
-async def _parked(connection: asyncpg.Connection, lane: int, order_ids: Sequence[str]) -> list[tuple[str, int]]:
-    found = await connection.fetch(
-        "select topic, record_offset from parked where lane = $1 and order_id = any($2)", lane, list(order_ids)
-    )
-    return [(row["topic"], row["record_offset"]) for row in found]
+async def _waiting_for(
+    connection: asyncpg.Connection, rows: BatchRows, told: Mapping[str, Sequence[Told]]
+) -> list[ConsumerRecord]:
+    """What waits for the orders that are known now. It waits no longer; answers those that no event tells of.
+
+    They may have been decided, without an entry, or not: each is taken once more, and is a duplicate or is not.
+    """
+    waiting = await parked_rows.load(connection, rows.lane, list(told))
+    rows.unparked = [(record.topic, record.offset) for record in waiting]
+    taken = {(e.event.cause_topic, e.event.cause_offset) for events in told.values() for e in events}
+    return [record for record in waiting if (record.topic, record.offset) not in taken]

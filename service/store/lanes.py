@@ -194,13 +194,18 @@ async def take_again(database: Database, lane: int, epoch: int) -> LaneRow:
 async def begin_at(database: Database, lane: int, epoch: int, offsets: Sequence[int]) -> None:
     """Sets where a lane that was never owned begins to read."""
     async with database.acquire() as connection:
-        await connection.execute(
-            "update lanes set first_offsets = $3, next_offsets = $3"
-            " where lane = $1 and epoch = $2 and next_offsets is null",
-            lane,
-            epoch,
-            list(offsets),
-        )
+        await begin_in(connection, lane, epoch, offsets)
+
+
+async def begin_in(connection: asyncpg.Connection, lane: int, epoch: int, offsets: Sequence[int]) -> None:
+    """As `begin_at`, in the connection's transaction."""
+    await connection.execute(
+        "update lanes set first_offsets = $3, next_offsets = $3"
+        " where lane = $1 and epoch = $2 and next_offsets is null",
+        lane,
+        epoch,
+        list(offsets),
+    )
 
 
 async def release(database: Database, lane: int, epoch: int, published_seq: int) -> None:

@@ -23,11 +23,13 @@ from service.kafka.access import KafkaAccess
 from service.kafka.broker import Kafka
 from service.kafka.forwarder import Forwarder
 from service.kafka.partition import lane_of
-from service.kafka.topics import create_topics
+from service.kafka.topics import administrator, create_topics
+from service.lanes.rebase import NotRebasedError
 from service.sandbox.app import create_app as create_sandbox
 from service.sandbox.identity import fresh_identity, write_profile
 from service.sandbox.ledger import Ledger
 from service.store import orders as order_rows
+from service.store import parked as parked_rows
 from service.store import views
 from service.store.migrate import migrate
 from service.verify import verify
@@ -92,12 +94,33 @@ class Shop:
         finally:
             await connection.close()
 
+    async def makes_anew(self, topic: Topic) -> None:
+        """The topic, empty: all that it had is gone."""
+        async with administrator(self.config.kafka) as admin:
+            await admin.delete_topics([topic])
+        await create_topics(self.config.kafka, LANES)
+        # The old one counts on from what it has sent.
+        await self.publisher.close()
+        self.publisher = Forwarder(Kafka(self.config.kafka), LANES)
+
     async def until(self, order_id: str, state: State) -> Order:
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 order = await self.order(order_id)
                 if order is not None and order.state is state and order.operation is None:
                     return order
+                await asyncio.sleep(0.1)
+
+    async def waits(self, order_id: str, count: int) -> None:
+        """Returns when so many records wait for the order."""
+        lane = lane_of(order_id, LANES)
+
+        async def waiting(database: Any) -> int:
+            async with database.acquire() as connection:
+                return (await parked_rows.counts(connection, lane)).get(order_id, 0)
+
+        async with asyncio.timeout(PATIENCE_S):
+            while await self._with_database(waiting) != count:
                 await asyncio.sleep(0.1)
 
     async def halted(self, lanes: set[int]) -> None:
@@ -137,10 +160,11 @@ async def shop(broker: EmbeddedKafka, database_dsn: str, tmp_path: Path) -> Asyn
         )
         profiles = load(write_profile(tmp_path, identity, url)).profiles
         publisher = Forwarder(Kafka(KafkaAccess(broker.bootstrap)), LANES)
+        opened = Shop(Config(settings, profiles, None), publisher, client)
         try:
-            yield Shop(Config(settings, profiles, None), publisher, client)
+            yield opened
         finally:
-            await publisher.close()
+            await opened.publisher.close()
 
 
 @contextlib.asynccontextmanager
@@ -196,3 +220,69 @@ async def test_a_database_that_was_restored_takes_over_what_was_published(shop: 
         requests = {each["request_no"]: each["times_seen"] for row in ledger for each in row["requests"]}
         # What had been captured is not asked for again.
         assert requests["rented__C1"] == 1
+
+
+@contextlib.asynccontextmanager
+async def _empty_database(dsn: str) -> AsyncIterator[str]:
+    """What is left when there is no backup at all."""
+    split = urlsplit(dsn)
+    name = f"{split.path[1:]}_new"
+    admin = await asyncpg.connect(urlunsplit(split._replace(path="/postgres")))
+    try:
+        await admin.execute(f"create database {name}")
+        empty_dsn = urlunsplit(split._replace(path=f"/{name}"))
+        await migrate(empty_dsn, LANES)
+        yield empty_dsn
+    finally:
+        await admin.execute(f"drop database if exists {name} with (force)")
+        await admin.close()
+
+
+async def test_a_database_that_knows_nothing_takes_all_over_once_what_is_missing_was_sent_again(shop: Shop) -> None:
+    async with running(shop.config):
+        await shop.creates("mug", "payment")
+        await shop.pays("mug")
+        await shop.until("mug", State.PAID)
+    lane = lane_of("mug", LANES)
+    await shop.makes_anew(Topic.ORDERS)
+    async with _empty_database(shop.config.settings.postgres_dsn) as empty_dsn:
+        restored = shop.on(empty_dsn)
+        async with running(restored.config):
+            await restored.halted({lane})
+            with pytest.raises(NotRebasedError, match=r"order mug: order.created mug-order.created .* sent again"):
+                await wiring.rebase(restored.config, lane)
+            terms = {"currency": "CNY", "profile": "sandbox", "subject": "A mug"}
+            await shop.publish(Topic.ORDERS, "mug", "order.created", kind="payment", amount_minor=10_000, **terms)
+            assert (await wiring.rebase(restored.config, lane)).orders == 1
+            await restored.until("mug", State.PAID)
+            await restored.halted(set())
+            await restored.all_is_well()
+
+
+async def test_what_had_waited_for_an_order_is_neither_lost_nor_left_waiting(shop: Shop) -> None:
+    lane = lane_of("rented", LANES)
+    cost = {"completion_id": "c1", "amount_minor": 7_000, "currency": "CNY"}
+    async with running(shop.config):
+        for _ in range(2):
+            await shop.publish(Topic.COMPLETIONS, "rented", "service.completed", **cost)
+        await shop.waits("rented", 2)
+    async with _copy_of(shop.config.settings.postgres_dsn) as older_dsn:
+        async with running(shop.config):
+            await shop.creates("rented", "preauth")
+        # And the completion has left its topic, in which the same offsets will be given out again.
+        await shop.makes_anew(Topic.COMPLETIONS)
+        restored = shop.on(older_dsn)
+        async with running(restored.config):
+            await restored.halted({lane})
+            with pytest.raises(NotRebasedError, match=r"service.completed rented-service.completed .* sent again"):
+                await wiring.rebase(restored.config, lane)
+            await shop.publish(Topic.COMPLETIONS, "rented", "service.completed", **cost)
+            assert (await wiring.rebase(restored.config, lane)).orders == 1
+            order = await restored.order("rented")
+            assert order is not None
+            assert [each.amount_minor for each in order.waiting] == [7_000]
+            await restored.waits("rented", 0)
+            await restored.pays("rented")
+            await restored.until("rented", State.CAPTURED)
+            await restored.halted(set())
+            await restored.all_is_well()

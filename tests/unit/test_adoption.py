@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from schemas.state_events import StateEvent
-from schemas.vocabulary import Kind, Topic
+from schemas.vocabulary import Flag, Kind, Outcome, Topic
 from service.state_events import Cause, rfc3339, state_event, to_json
 from statemachine.adoption import CannotAdoptError, Told, adopt
 from statemachine.decision import Policy
-from statemachine.inputs import Input, ServiceCompleted, WalletEvidence
+from statemachine.inputs import Input, ServiceCompleted, Trade, WalletEvidence
+from statemachine.operations import GIVEN_UP
 from statemachine.order import Order
 from tests.unit import builders as b
 from tests.unit import everything
@@ -73,7 +74,7 @@ def _essence(order: Order) -> dict[str, Any]:
             released_by_us_minor=0, refunded_by_us_minor=0,
         ),
         "seen": frozenset(order.seen),
-        "live": live and (live.id, live.kind, live.amount_minor, live.complete),
+        "live": live and (live.id, live.kind, live.amount_minor, live.complete, live.reason == GIVEN_UP),
     }  # fmt: skip
 
 
@@ -100,10 +101,54 @@ def test_an_order_that_nobody_can_know_is_not_made_up() -> None:
     given = b.created()
     decision = b.decide(None, given)
     told = [_told(decision.order, entry, given, b.NOW) for entry in decision.entries]
-    with pytest.raises(CannotAdoptError, match="the event that made it is not to be had"):
-        adopt(None, [replace(each, given=None) for each in told], now=b.NOW, policy=Policy())
+    lost = [replace(each, given=None) for each in told]
+    with pytest.raises(CannotAdoptError, match=r"order o1: test e\d+ of orders.events\[0\]@0 is needed; it is not"):
+        adopt(None, lost, now=b.NOW, policy=Policy())
+    unknown = replace(told[0], given=None, why_not="no wallet profile is named")
+    with pytest.raises(CannotAdoptError, match="is needed; no wallet profile is named"):
+        adopt(None, [unknown], now=b.NOW, policy=Policy())
     with pytest.raises(CannotAdoptError, match="is at version 0, and was published on from 2"):
         adopt(None, told[1:], now=b.NOW, policy=Policy())
+    with pytest.raises(CannotAdoptError, match="what was published begins with version 2"):
+        adopt(None, [replace(told[1], given=None)], now=b.NOW, policy=Policy())
+
+
+@pytest.mark.parametrize(
+    ("before", "given"),
+    [
+        (b.paying_preauth(), b.completed(70)),
+        (b.authorized(), b.completed(70)),
+        (b.captured(), b.refund_of(20)),
+    ],
+)
+def test_what_a_service_cost_and_what_was_to_go_back_are_not_left_out(before: Order, given: Input) -> None:
+    decision = b.decide(before, given)
+    told = [_told(decision.order, entry, given, b.NOW) for entry in decision.entries]
+    assert adopt(before, told, now=b.NOW, policy=Policy()).order.seen == decision.order.seen
+    with pytest.raises(CannotAdoptError, match="is needed; it is not there any more: have it sent again"):
+        adopt(before, [replace(each, given=None) for each in told], now=b.NOW, policy=Policy())
+
+
+def test_what_waits_for_a_person_is_let_go_when_the_wallet_answers_after_all() -> None:
+    """As without the loss: the flag is the operation's, and comes down with its answer."""
+    before, given = b.capturing(), b.given_up("C1")
+    decision = b.decide(before, given)
+    told = [_told(decision.order, entry, given, b.NOW) for entry in decision.entries]
+    adopted = adopt(before, told, now=b.NOW, policy=Policy()).order
+    assert adopted.flags == {Flag.NEEDS_REVIEW}
+    assert b.decide(adopted, b.replied("C1", Outcome.SUCCEEDED)).order.flags == frozenset()
+
+
+def test_what_is_flagged_for_want_of_an_answer_is_let_go_by_one() -> None:
+    policy = Policy(close_sweeps=1)
+    before = b.after(b.refunding(100, 30), *b.sent("B1"), b.callback(total_refunded_minor=20))
+    asked, _, _ = b.unanswered(before, 1, policy)
+    order, _, entries = b.unanswered(asked, 1, policy)
+    told = [_told(order, entry, b.timer(), b.NOW) for entry in entries]
+    adopted = adopt(asked, told, now=b.NOW, policy=policy).order
+    assert adopted.flags == {Flag.NEEDS_REVIEW}
+    answer = b.queried(Trade.PAID, total_taken_minor=100, total_refunded_minor=30)
+    assert b.after(adopted, answer).flags == frozenset()
 
 
 def test_an_order_that_was_not_told_of_whole_is_not_adopted() -> None:
