@@ -9,7 +9,6 @@ retriable error until that commit's markers are written, and a client that waits
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -32,25 +31,27 @@ from service.kafka.clients import (
     start,
     within,
 )
-from service.kafka.published import OpenTransactionError, check_closed, committed_tail, end_hanging
-from service.lanes.batch import Published, issues_order_string
-from service.lanes.errors import LaneHaltedError
+from service.kafka.published import (
+    OpenTransactionError,
+    check_closed,
+    committed_tail,
+    end_hanging,
+    lane_producers,
+)
+from service.lanes.backlog import Backlog, check_tail
+from service.lanes.batch import Published
 from service.observability import PUBLISHED
-from service.state_events import headers, rfc3339
+from service.state_events import rfc3339
 from service.store import connection as store_connection
 from service.store import journal
 from service.store import lanes as lane_rows
 from service.store.connection import Database
+from service.store.journal import Tail
 from service.wallets.adapter import BuilderRefusedError, WalletAdapter
 from statemachine.order import Order
 
 log = structlog.get_logger()
 
-PRODUCERS_PER_LANE = 2
-# Entries of one transaction: enough to make it cheap per entry, few enough to keep latency low.
-MAX_TRANSACTION = 400
-# Entries kept in memory for a relay that is behind; beyond it the journal is read.
-MAX_BACKLOG = 4_000
 RETRY_S = 0.5
 # A quiet lane looks once whether what it published can be read.
 LOOK_AFTER_S = 20.0
@@ -71,22 +72,26 @@ class Relay:
     transactional_prefix: str
     epoch: int
     position: int = -1
-    _backlog: deque[Published] = field(default_factory=deque)
+    _backlog: Backlog = field(init=False)
+    _found: asyncio.Event = field(default_factory=asyncio.Event)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
     # The newest sequence number that is known to be committed.
     _committed: int = 0
     # How far it is known that what was published can be read (see `end_hanging`).
     _seen: int = 0
+    # Whether all of it was found to be readable since anything was sent: order strings, too.
+    _has_looked: bool = False
+
+    def __post_init__(self) -> None:
+        self._backlog = Backlog(self.lane, self.database)
 
     def offer(self, published: Sequence[Published]) -> None:
-        """Takes entries that have just been committed."""
+        """Takes the entries of one commit that has just been made."""
         if not published:
             return
         self._committed = max(self._committed, published[-1].lane_seq)
-        self._backlog.extend(published)
-        if len(self._backlog) > MAX_BACKLOG:
-            self._backlog.clear()
+        self._backlog.add(published)
         self._wake.set()
 
     def published_seq(self) -> int:
@@ -95,6 +100,13 @@ class Relay:
         What a broker may have left open does not count: should it be aborted, it has to be published again.
         """
         return self._seen
+
+    async def found(self) -> None:
+        """Returns when it is known how far the lane is published, and nobody else can publish it any more.
+
+        Nothing may be decided before: what had been published and is not in the journal would be decided anew.
+        """
+        await self._found.wait()
 
     async def flushed(self) -> None:
         """Returns when everything committed so far is published."""
@@ -131,22 +143,23 @@ class Relay:
 
     async def _open(self, producers: list[AIOKafkaProducer]) -> None:
         # Every id is taken before the tail is read: each fences its predecessor and ends its transaction.
-        producers += [
-            self.broker.transactional_producer(f"{self.transactional_prefix}-lane-{self.lane}-{n}")
-            for n in range(PRODUCERS_PER_LANE)
-        ]
+        producers += lane_producers(self.broker, self.transactional_prefix, self.lane)
         starts = [start(producer) for producer in producers]
         for outcome in await asyncio.gather(*starts, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
 
     async def _find_position(self) -> None:
-        found = await committed_tail(self.broker, self.lane)
-        position = self.published_low if found is None else found
+        published = await committed_tail(self.broker, self.lane)
+        position = self.published_low if published is None else published.lane_seq
+        known = await journal.tail(self.database, self.lane, position)
         # In this order: what is offered in the meantime must not be forgotten.
-        self._committed = max(await journal.last_seq(self.database, self.lane), self._committed)
-        check_tail(self.lane, position, self._committed)
+        self._committed = max(known.lane_seq, self._committed)
+        check_tail(self.lane, published or Tail(position, known.event_id), known)
         self.position = self._seen = position
+        # What was ended just now can have been left open once more.
+        self._has_looked = False
+        self._found.set()
         self._moved.set()
 
     async def _publish(self, producers: Sequence[AIOKafkaProducer]) -> None:
@@ -165,7 +178,7 @@ class Relay:
                 raise KafkaConnectionError("a broker has closed its connection since the last commit")
             await within(self._transaction(next(turns), entries, strings), 2 * PRODUCE_TIMEOUT_S)
             used = [connection for producer in producers for connection in connections(producer)]
-            self._seen = self.position
+            self._seen, self._has_looked = self.position, False
             self.position = entries[-1].lane_seq
             self._moved.set()
             PUBLISHED.labels(self.lane).inc(len(entries))
@@ -176,7 +189,7 @@ class Relay:
         if self._backlog:
             return
         try:
-            async with asyncio.timeout(None if self._seen == self.position else LOOK_AFTER_S):
+            async with asyncio.timeout(None if self._has_looked else LOOK_AFTER_S):
                 await self._wake.wait()
         except TimeoutError:
             await self.look()
@@ -187,41 +200,15 @@ class Relay:
         A transaction that a broker has left open (see `end_hanging`) is ended by the same producer's next one;
         where none follows, whoever reads would wait for ever. Raises OpenTransactionError.
         """
-        if self._seen < self.position:
+        if not self._has_looked:
             await check_closed(self.broker, self.lane)
-            self._seen = self.position
+            self._seen, self._has_looked = self.position, True
 
     async def _next_entries(self) -> list[Published]:
-        backlog = self._backlog
-        while backlog and backlog[0].lane_seq <= self.position:
-            backlog.popleft()
-        if backlog and backlog[0].lane_seq == self.position + 1:
-            return [backlog.popleft() for _ in range(min(MAX_TRANSACTION, len(backlog)))]
-        if self.position >= self._committed:
-            return []
-        rows = await journal.read_after(self.database, self.lane, self.position, MAX_TRANSACTION)
-        for expected, row in enumerate(rows, self.position + 1):
-            if row.lane_seq != expected:
-                raise LaneHaltedError(f"the journal of lane {self.lane} has no entry {expected}")
-        if not rows:
-            raise LaneHaltedError(f"the journal of lane {self.lane} has no entry {self.position + 1}")
-        return await self._from_journal(rows)
-
-    async def _from_journal(self, rows: list[journal.JournalRow]) -> list[Published]:
-        events = [orjson.loads(row.event) for row in rows]
-        issued = [e["order_id"] for e in events if issues_order_string(e["trigger"], e["state"])]
-        orders = await journal.orders_of(self.database, self.lane, issued) if issued else {}
-        return [
-            Published(
-                row.lane_seq,
-                row.order_id,
-                row.version,
-                row.event,
-                headers(event),
-                orders.get(row.order_id) if issues_order_string(event["trigger"], event["state"]) else None,
-            )
-            for row, event in zip(rows, events, strict=True)
-        ]
+        entries = self._backlog.after(self.position)
+        if entries or self.position >= self._committed:
+            return entries
+        return await self._backlog.from_journal(self.position)
 
     async def _order_strings(self, entries: Sequence[Published]) -> list[Outgoing]:
         issued = [(entry.order, entry) for entry in entries if entry.order is not None]
@@ -288,13 +275,3 @@ class Relay:
         if batch is not None:
             futures.append(await producer.send_batch(batch, topic, partition=self.lane))
         return futures
-
-
-def check_tail(lane: int, tail_seq: int, journal_seq: int) -> None:
-    """Raises LaneHaltedError when more has been published than the journal knows of."""
-    if tail_seq > journal_seq:
-        raise LaneHaltedError(
-            f"{Topic.STATE_EVENTS}[{lane}] has lane_seq {tail_seq}, and the journal ends at {journal_seq}:"
-            " Postgres went back in time",
-            "rebase",
-        )

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from schemas.vocabulary import Topic
 from service.kafka.broker import Broker, tail
 from service.kafka.clients import PRODUCE_TIMEOUT_S, started, within
+from service.store.journal import Tail
 
 # How far back the tail is looked for at first: transaction markers take offsets too.
 TAIL_DEPTH = 64
@@ -44,8 +45,8 @@ async def check_closed(broker: Broker, lane: int, topics: Sequence[Topic] = PUBL
             )
 
 
-async def committed_tail(broker: Broker, lane: int) -> int | None:
-    """The `lane_seq` of the last committed state event of a lane; None when the partition holds none.
+async def committed_tail(broker: Broker, lane: int) -> Tail | None:
+    """The last committed state event of a lane; None when the partition holds none.
 
     A transaction that is still open there might be committed yet, and would then lie behind it: see `check_closed`.
     """
@@ -57,7 +58,8 @@ async def committed_tail(broker: Broker, lane: int) -> int | None:
     while begin < end:
         values = await tail(broker, partition, end, depth)
         if values:
-            return int(orjson.loads(values[-1])["lane_seq"])
+            last = orjson.loads(values[-1])
+            return Tail(last["lane_seq"], last.get("event_id"))
         if end - depth <= begin:
             break
         depth *= 8

@@ -17,14 +17,13 @@ from service.clock import DatabaseClock
 from service.dispatch.dispatcher import Dispatcher
 from service.dispatch.reconciler import Reconciler
 from service.kafka import clients
-from service.kafka.published import committed_tail
 from service.lanes.batch import LanePosition, Published, Started
 from service.lanes.errors import LaneHaltedError
 from service.lanes.fingerprints import places
 from service.lanes.lane_queue import LaneQueue
 from service.lanes.ports import Ports
 from service.lanes.worker import LaneWorker
-from service.relay import Relay, check_tail
+from service.relay import Relay
 from service.store import connection as store_connection
 from service.store import lanes as lane_rows
 from service.store import operations as operation_rows
@@ -42,6 +41,14 @@ FLUSH_S = 5.0
 # And for a look at whether that can be read.
 LOOK_S = 1.0
 WAITS = (*store_connection.UNAVAILABLE, *clients.UNAVAILABLE, LaneMovedError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Publishing:
+    """A relay, and what it runs in."""
+
+    relay: Relay
+    task: asyncio.Task[None]
 
 
 @dataclass(slots=True)
@@ -131,17 +138,40 @@ class LaneSession:
     async def _once(self) -> None:
         """Opens the lane and works until it is drained or something fails."""
         ports, row = self.ports, self.row
-        found, tail_seq = await asyncio.gather(places(ports.broker, row), committed_tail(ports.broker, row.lane))
-        if tail_seq is not None and tail_seq > row.lane_seq:
-            # Before anything is decided anew. Unless we have been too slow, and the lane is another's by now.
-            now = await lane_rows.read(ports.database, row.lane, row.epoch)
-            check_tail(row.lane, tail_seq, now.lane_seq)
+        relay = Relay(
+            row.lane,
+            ports.broker,
+            ports.database,
+            ports.adapters,
+            row.published_seq,
+            ports.transactional_prefix,
+            row.epoch,
+        )
+        publishing = _Publishing(relay, asyncio.create_task(relay.run()))
+        try:
+            await self._go_on(publishing, await self._offsets(publishing))
+        finally:
+            await _end(publishing.task)
+
+    async def _offsets(self, publishing: _Publishing) -> list[int]:
+        """Where the lane reads on, once all that it has ever published is known to be in the journal."""
+        ports, row = self.ports, self.row
+        found = await places(ports.broker, row)
         for place in found:
             if place.why_not is not None:
                 raise LaneHaltedError(place.why_not, "rebase")
         offsets = [place.position for place in found]
         if row.next_offsets is None:
             await lane_rows.begin_at(ports.database, row.lane, row.epoch, offsets)
+        knowing = asyncio.create_task(publishing.relay.found())
+        try:
+            await _first_of(publishing.task, knowing)
+        finally:
+            knowing.cancel()
+        return offsets
+
+    async def _go_on(self, publishing: _Publishing, offsets: list[int]) -> None:
+        ports, row = self.ports, self.row
         connection = await ports.database.connect()
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -154,7 +184,7 @@ class LaneSession:
         queue = ports.intake.open(row.lane, offsets, lose)
         try:
             told = await connection.fetchval("select clock_timestamp()")
-            await self._work(connection, queue, DatabaseClock(told), offsets, lost)
+            await self._work(connection, queue, DatabaseClock(told), publishing, lost)
         finally:
             self._worker = None
             ports.intake.close(queue)
@@ -166,19 +196,10 @@ class LaneSession:
         connection: asyncpg.Connection,
         queue: LaneQueue,
         clock: DatabaseClock,
-        offsets: list[int],
+        publishing: _Publishing,
         lost: asyncio.Future[None],
     ) -> None:
-        ports, row = self.ports, self.row
-        relay = Relay(
-            row.lane,
-            ports.broker,
-            ports.database,
-            ports.adapters,
-            row.published_seq,
-            ports.transactional_prefix,
-            row.epoch,
-        )
+        ports, row, relay = self.ports, self.row, publishing.relay
 
         def submit(
             order_id: str, given: Input, cause_type: str, traceparent: str | None
@@ -198,7 +219,7 @@ class LaneSession:
                 reconciler.ask(order, traceparent)
 
         worker = LaneWorker(
-            position=LanePosition(row.lane, row.epoch, row.lane_seq, list(offsets), row.fingerprints),
+            position=LanePosition(row.lane, row.epoch, row.lane_seq, list(queue.opened_at), row.fingerprints),
             connection=connection,
             queue=queue,
             inbox=ports.inbox,
@@ -216,27 +237,18 @@ class LaneSession:
         self._worker = worker
         if self._draining:
             worker.drain()
+        working = asyncio.create_task(worker.run())
         try:
-            await self._until_drained(worker, relay, lost)
+            await _first_of(publishing.task, working, lost)
+            await self._release(publishing)
         finally:
+            await _end(working)
             await dispatcher.stop()
             await reconciler.stop()
 
-    async def _until_drained(self, worker: LaneWorker, relay: Relay, lost: asyncio.Future[None]) -> None:
-        """Runs both, then frees the lane. What one of them fails with, or `lost` says, ends the other."""
-        relaying = asyncio.create_task(relay.run())
-        working = asyncio.create_task(worker.run())
-        try:
-            await asyncio.wait({relaying, working, lost}, return_when=asyncio.FIRST_COMPLETED)
-            for ended in (relaying, working, lost):
-                if ended.done():
-                    ended.result()
-            await self._release(relay, relaying)
-        finally:
-            await _end(relaying, working)
-
-    async def _release(self, relay: Relay, relaying: asyncio.Task[None]) -> None:
+    async def _release(self, publishing: _Publishing) -> None:
         """After draining: what is committed is published, then the lane is free."""
+        relay, relaying = publishing.relay, publishing.task
         flushed = asyncio.create_task(relay.flushed())
         await asyncio.wait({flushed, relaying}, timeout=FLUSH_S, return_when=asyncio.FIRST_COMPLETED)
         if flushed.done():
@@ -255,6 +267,14 @@ class LaneSession:
         log.error("lane_halted", lane=self.row.lane, epoch=self.row.epoch, reason=reason)
         with contextlib.suppress(*store_connection.UNAVAILABLE):
             await lane_rows.halt(self.ports.database, self.row.lane, self.row.epoch, reason)
+
+
+async def _first_of(*awaited: asyncio.Future[None]) -> None:
+    """Returns when one of them has ended; raises what any of them has failed with."""
+    await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+    for each in awaited:
+        if each.done():
+            each.result()
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

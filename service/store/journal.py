@@ -10,6 +10,12 @@ _AFTER = """
     select lane_seq, order_id, version, event from journal
     where lane = $1 and lane_seq > $2 order by lane_seq limit $3
 """
+_TAIL = """
+    select lane_seq, (
+        select event->>'event_id' from journal where lane = $1 and lane_seq = $2
+    ) as event_id
+    from lanes where lane = $1
+"""
 _MAKE_MONTH = """
     select make_journal_partition(month) as is_there, month - current_date as days_until
     from (select date_trunc('month', current_date + make_interval(months => $1))::date as month) as ahead
@@ -29,6 +35,14 @@ class JournalRow:
     event: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Where a lane's events end, and one of them: in the journal, or as published."""
+
+    lane_seq: int
+    event_id: str | None
+
+
 async def read_after(database: Database, lane: int, lane_seq: int, limit: int) -> list[JournalRow]:
     """The entries after a sequence number, in order."""
     async with database.acquire() as connection:
@@ -36,10 +50,12 @@ async def read_after(database: Database, lane: int, lane_seq: int, limit: int) -
     return [JournalRow(row["lane_seq"], row["order_id"], row["version"], row["event"].encode()) for row in rows]
 
 
-async def last_seq(database: Database, lane: int) -> int:
-    """The lane's newest committed sequence number."""
+async def tail(database: Database, lane: int, lane_seq: int) -> Tail:
+    """The lane's newest committed sequence number; and which event it has under the given one, if it has one."""
     async with database.acquire() as connection:
-        return int(await connection.fetchval("select lane_seq from lanes where lane = $1", lane))
+        row = await connection.fetchrow(_TAIL, lane, lane_seq)
+    assert row is not None
+    return Tail(row["lane_seq"], row["event_id"])
 
 
 async def orders_of(database: Database, lane: int, order_ids: list[str]) -> dict[str, Order]:

@@ -25,6 +25,7 @@ from service.kafka.broker import Kafka
 from service.kafka.topics import WrongTopicError, administrator, create_topics
 from service.lanes.intake import Intake
 from service.lanes.rebase import NotRebasedError
+from service.relay import RETRY_S
 from service.store import lanes as lane_rows
 from service.store import views
 from service.store.connection import Database
@@ -171,6 +172,24 @@ async def test_a_journal_that_ends_before_the_topic_does_halts_the_lane(config: 
             "payment.state-events[0] has lane_seq 12, and the journal ends at 0: Postgres went back in time."
             " When that is understood: paystate rebase 0"
         )
+
+
+async def test_nothing_is_decided_while_it_is_not_known_what_was_published(
+    config: Config, database: Database
+) -> None:
+    """What the lost copy of a database had sent last can be in a transaction that nobody sees the end of yet."""
+    producer = clients.transactional_producer(config.kafka, "elsewhere")
+    await producer.start()
+    await producer.begin_transaction()
+    await producer.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1, "event_id": "lost"}', partition=0)
+    await _send(config, 2)
+    async with running(config):
+        await asyncio.sleep(2 * RETRY_S)
+        (row,) = [row for row in await views.lane_rows(database) if row["lane"] == 0]
+        assert row["next_offsets"] == [0, 0, 0]
+        await producer.commit_transaction()
+        assert "has lane_seq 1, and the journal ends at 0" in await _halt_reason(database)
+    await producer.stop()
 
 
 async def test_a_lane_goes_on_when_a_person_says_so(config: Config, database: Database) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 import pytest
@@ -32,6 +33,8 @@ from tests.wallets.vectors import adapter
 pytestmark = pytest.mark.integration
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+# One for each test.
+LANES = 24
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +46,16 @@ def broker() -> Iterator[EmbeddedKafka]:
 
 @pytest.fixture
 async def bootstrap(broker: EmbeddedKafka) -> str:
-    await create_topics(KafkaAccess(broker.bootstrap), 16)
+    await create_topics(KafkaAccess(broker.bootstrap), LANES)
     return broker.bootstrap
 
 
-_lanes = iter(range(16))
+_lanes = iter(range(LANES))
 
 
 @pytest.fixture
 async def database(database_dsn: str) -> AsyncIterator[Database]:
-    await migrate(database_dsn, 16)
+    await migrate(database_dsn, LANES)
     opened = Database(database_dsn, "paystate_service")
     yield opened
     await opened.close()
@@ -62,7 +65,7 @@ async def database(database_dsn: str) -> AsyncIterator[Database]:
 async def lane(database: Database) -> LaneRow:
     """A lane that no test has published to yet."""
     wanted = next(_lanes)
-    row = next(row for row in await lanes.claim(database, "w", 60, 16) if row.lane == wanted)
+    row = next(row for row in await lanes.claim(database, "w", 60, LANES) if row.lane == wanted)
     await lanes.begin_at(database, row.lane, row.epoch, [0, 0, 0])
     return row
 
@@ -70,7 +73,13 @@ async def lane(database: Database) -> LaneRow:
 async def _last_published(bootstrap: str, lane: LaneRow) -> int | None:
     """As a relay finds it."""
     await check_closed(Kafka(KafkaAccess(bootstrap)), lane.lane, [Topic.STATE_EVENTS])
-    return await committed_tail(Kafka(KafkaAccess(bootstrap)), lane.lane)
+    tail = await committed_tail(Kafka(KafkaAccess(bootstrap)), lane.lane)
+    return None if tail is None else tail.lane_seq
+
+
+def _event(lane_seq: int) -> bytes:
+    """As much of what `_Journal` commits as tells that it is published."""
+    return orjson.dumps({"lane_seq": lane_seq, "event_id": f"e{lane_seq}"})
 
 
 class _Journal:
@@ -95,6 +104,7 @@ class _Journal:
                 "state": State.CREATED,
                 "trigger": Trigger.CREATE,
                 "occurred_at": "2026-11-24T08:00:00Z",
+                "recorded_at": str(self.seq),
                 "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             }
             rows.append(JournalEntry(seq, order.order_id, 1, order, orjson.dumps(event)))
@@ -203,7 +213,7 @@ async def test_the_next_owner_goes_on_after_the_tail_and_fences_the_last(
         first.offer(await written.write(5))
         await _flushed(first, 5)
         await lanes.release(database, lane.lane, lane.epoch, 5)
-        (claimed,) = [row for row in await lanes.claim(database, "next", 60, 16) if row.lane == lane.lane]
+        (claimed,) = [row for row in await lanes.claim(database, "next", 60, LANES) if row.lane == lane.lane]
         written.lane = claimed
         second = _relay(bootstrap, database, claimed)
         async with _running(second):
@@ -255,17 +265,17 @@ async def test_what_is_offered_while_the_journal_is_asked_is_not_forgotten(
     """It was: the relay then held an entry that it could not come to, and looked at it without a pause for ever."""
     written = _Journal(database, lane)
     relay = _relay(bootstrap, database, lane)
-    asked = journal.last_seq
+    asked = journal.tail
 
-    async def slowly(database: Database, number: int) -> int:
-        newest = await asked(database, number)
+    async def slowly(database: Database, number: int, lane_seq: int) -> journal.Tail:
+        newest = await asked(database, number, lane_seq)
         relay.offer(await written.write(2))
         relay.offer(await written.write(1))
         return newest
 
-    monkeypatch.setattr(journal, "last_seq", slowly)
-    monkeypatch.setattr("service.relay.MAX_BACKLOG", 1)
-    monkeypatch.setattr("service.relay.MAX_TRANSACTION", 1)
+    monkeypatch.setattr(journal, "tail", slowly)
+    monkeypatch.setattr("service.lanes.backlog.MAX_BACKLOG", 1)
+    monkeypatch.setattr("service.lanes.backlog.MAX_TRANSACTION", 1)
     async with _running(relay):
         await _flushed(relay, 3)
         await asyncio.wait_for(relay.flushed(), 20)
@@ -288,7 +298,7 @@ async def test_a_tail_beyond_the_journal_halts_the_lane(bootstrap: str, database
     producer = transactional_producer(KafkaAccess(bootstrap), f"stranger-{lane.lane}")
     await producer.start()
     async with producer.transaction():
-        await producer.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 40}', partition=lane.lane)
+        await producer.send_and_wait(Topic.STATE_EVENTS, _event(40), partition=lane.lane)
     await producer.stop()
     with pytest.raises(LaneHaltedError, match="has lane_seq 40, and the journal ends at 2: Postgres went back"):
         await asyncio.wait_for(_relay(bootstrap, database, lane).run(), 20)
@@ -309,7 +319,7 @@ async def test_the_tail_is_not_read_while_a_transaction_is_open(
     producer = transactional_producer(KafkaAccess(bootstrap), f"slow-{lane.lane}")
     await producer.start()
     await producer.begin_transaction()
-    await producer.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
+    await producer.send_and_wait(Topic.STATE_EVENTS, _event(1), partition=lane.lane)
     with pytest.raises(TimeoutError, match="a transaction is open"):
         await _last_published(bootstrap, lane)
     await producer.commit_transaction()
@@ -326,7 +336,7 @@ async def test_what_an_open_transaction_holds_is_not_the_tail(
     dead = transactional_producer(KafkaAccess(bootstrap), f"{relay.transactional_prefix}-lane-{lane.lane}-0")
     await dead.start()
     await dead.begin_transaction()
-    await dead.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 1}', partition=lane.lane)
+    await dead.send_and_wait(Topic.STATE_EVENTS, _event(1), partition=lane.lane)
     async with _running(relay):
         await _flushed(relay, 1)
     with contextlib.suppress(Exception):
@@ -357,13 +367,13 @@ async def test_a_transaction_that_hangs_is_ended_and_not_published_twice(
     written = _Journal(database, lane)
     await written.write(3)
     relay = _relay(bootstrap, database, lane)
-    records = {Topic.STATE_EVENTS: b'{"lane_seq": 1}', Topic.ORDER_STRINGS: b"{}"}
+    records = {Topic.STATE_EVENTS: _event(1), Topic.ORDER_STRINGS: b"{}"}
     before = await _left_open(bootstrap, relay, 1, Topic.STATE_EVENTS, records)
     # And what was published behind it, by the other one.
     other = transactional_producer(KafkaAccess(bootstrap), f"{relay.transactional_prefix}-lane-{lane.lane}-0")
     await other.start()
     async with other.transaction():
-        await other.send_and_wait(Topic.STATE_EVENTS, b'{"lane_seq": 2}', partition=lane.lane)
+        await other.send_and_wait(Topic.STATE_EVENTS, _event(2), partition=lane.lane)
     await other.stop()
     with pytest.raises(OpenTransactionError):
         await _last_published(bootstrap, lane)
@@ -393,10 +403,20 @@ async def test_what_may_have_been_left_open_is_not_in_the_mark(
         assert relay.published_seq() == 2
 
 
+async def _string(bootstrap: str, lane: LaneRow) -> bytes:
+    """The lane's first order string, once it can be read."""
+    partition = TopicPartition(Topic.ORDER_STRINGS, lane.lane)
+    async with started(consumer(KafkaAccess(bootstrap))) as reader:
+        reader.assign([partition])
+        await reader.seek_to_beginning(partition)
+        record = await asyncio.wait_for(reader.getone(), 20)
+    return bytes(record.value)
+
+
 async def test_order_strings_that_hang_are_ended_too(bootstrap: str, database: Database, lane: LaneRow) -> None:
     await _Journal(database, lane).write(1)
     relay = _relay(bootstrap, database, lane)
-    records = {Topic.ORDER_STRINGS: b'{"order_str": "1"}', Topic.STATE_EVENTS: b'{"lane_seq": 1}'}
+    records = {Topic.ORDER_STRINGS: b'{"order_str": "1"}', Topic.STATE_EVENTS: _event(1)}
     hanging = await _left_open(bootstrap, relay, 0, Topic.ORDER_STRINGS, records)
     await hanging.stop()
     with pytest.raises(OpenTransactionError, match=Topic.ORDER_STRINGS):
@@ -405,12 +425,63 @@ async def test_order_strings_that_hang_are_ended_too(bootstrap: str, database: D
     assert await _last_published(bootstrap, lane) == 1
     async with _running(relay):
         await _flushed(relay, 1)
-        partition = TopicPartition(Topic.ORDER_STRINGS, lane.lane)
-        async with started(consumer(KafkaAccess(bootstrap))) as reader:
-            reader.assign([partition])
-            await reader.seek_to_beginning(partition)
-            record = await asyncio.wait_for(reader.getone(), 20)
-    assert record.value == b'{"order_str": "1"}'
+        assert await _string(bootstrap, lane) == b'{"order_str": "1"}'
+
+
+async def test_order_strings_that_hang_once_more_are_found_although_nothing_more_is_published(
+    bootstrap: str, database: Database, lane: LaneRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends a hanging transaction is one itself (seed 1252821): nobody looked, with nothing to publish."""
+    monkeypatch.setattr("service.relay.LOOK_AFTER_S", 0.5)
+    await _Journal(database, lane).write(1)
+    relay = _relay(bootstrap, database, lane)
+    first = await _left_open(bootstrap, relay, 1, Topic.ORDER_STRINGS, {Topic.STATE_EVENTS: _event(1)})
+    await first.stop()
+    async with _running(relay):
+        await relay.found()
+        string = {Topic.ORDER_STRINGS: b'{"order_str": "1"}'}
+        hanging = await _left_open(bootstrap, relay, 0, Topic.ORDER_STRINGS, string)
+        await hanging.stop()
+        assert await _string(bootstrap, lane) == b'{"order_str": "1"}'
+
+
+async def test_a_tail_that_another_database_has_published_halts_the_lane(
+    bootstrap: str, database: Database, lane: LaneRow
+) -> None:
+    await _Journal(database, lane).write(2)
+    producer = transactional_producer(KafkaAccess(bootstrap), f"stranger-{lane.lane}")
+    await producer.start()
+    async with producer.transaction():
+        theirs = orjson.dumps({"lane_seq": 2, "event_id": "theirs"})
+        await producer.send_and_wait(Topic.STATE_EVENTS, theirs, partition=lane.lane)
+    await producer.stop()
+    with pytest.raises(LaneHaltedError, match="has lane_seq 2 as theirs, and the journal has e2 there: another"):
+        await asyncio.wait_for(_relay(bootstrap, database, lane).run(), 20)
+
+
+async def test_what_one_commit_has_left_behind_is_published_in_one_transaction(
+    bootstrap: str, database: Database, lane: LaneRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.lanes.backlog.MAX_TRANSACTION", 2)
+    transactions: list[list[int]] = []
+    publish = Relay._transaction
+
+    async def noted(relay: Relay, producer: AIOKafkaProducer, entries: list[Published], strings: Any) -> None:
+        transactions.append([entry.lane_seq for entry in entries])
+        await publish(relay, producer, entries, strings)
+
+    monkeypatch.setattr(Relay, "_transaction", noted)
+    written = _Journal(database, lane)
+    for count in (1, 5, 1, 1):
+        await written.write(count)
+    relay = _relay(bootstrap, database, lane)
+    async with _running(relay):
+        await _flushed(relay, 8)
+        assert transactions == [[1], [2, 3, 4, 5, 6], [7, 8]]
+        relay.offer(await written.write(3))
+        relay.offer(await written.write(1))
+        await _flushed(relay, 12)
+    assert transactions[3:] == [[9, 10, 11], [12]]
 
 
 async def test_a_relay_begins_anew_when_its_broker_has_been_away(

@@ -10,8 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from service import relay
-from service.lanes import intake, worker
+from service.lanes import backlog, intake, worker
 from statemachine import seen
 
 # What a limit is called in its module, and how narrow it may be.
@@ -20,8 +19,8 @@ _NARROW: dict[str, tuple[ModuleType, tuple[int, ...]]] = {
     "OPENED_AT_ONCE": (worker, (1, 3)),
     "MAX_TIMERS_PER_BATCH": (worker, (1, 2)),
     "CACHE_ORDERS": (worker, (0, 1, 2)),
-    "MAX_TRANSACTION": (relay, (1, 2, 5)),
-    "MAX_BACKLOG": (relay, (0, 1, 3)),
+    "MAX_TRANSACTION": (backlog, (1, 2, 5)),
+    "MAX_BACKLOG": (backlog, (0, 1, 3)),
     "QUEUE_HIGH": (intake, (1, 2, 4)),
     "REMEMBERED_CALLBACKS": (seen, (1, 2)),
 }

@@ -67,6 +67,9 @@ class Rest:
                 busy.append(f"lane {number} has read {lane.next_offsets} of {ends}")
             if judge.published[number] < lane.lane_seq:
                 busy.append(f"lane {number} is published up to {judge.published[number]} of {lane.lane_seq}")
+        hidden = judge.strings_due - judge.strings
+        if hidden:
+            busy.append(f"order strings are not to be seen: {hidden}")
         for (_, order_id), order in judge.orders.items():
             if order.operation is not None:
                 busy.append(f"{order.operation} of {order_id} is live")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
+import orjson
 
 from service.store import commit, journal, lanes, operations, orders, parked
 from tests.simulation.batches import Batches
@@ -51,7 +52,7 @@ class Statements:
                 ("select lane from lanes where halt_reason is not null", self._halted_lanes),
                 ("select to_regclass('paystate.installation')", lambda: [{"to_regclass": "installation"}]),
                 ("select lane_count from installation", lambda: [{"lane_count": len(tables.lanes)}]),
-                ("select lane_seq from lanes where lane = $1", self._lane_seq),
+                (journal._TAIL, self._tail),
                 (journal._AFTER, self._journal_after),
                 (journal._MAKE_MONTH, self._make_month),
                 (orders._LOAD, self._load_orders),
@@ -153,8 +154,10 @@ class Statements:
     def _halted_lanes(self) -> Rows:
         return [{"lane": number} for number, lane in self.tables.lanes.items() if lane.halt_reason is not None]
 
-    def _lane_seq(self, number: int) -> Rows:
-        return [{"lane_seq": self.tables.lanes[number].lane_seq}]
+    def _tail(self, number: int, lane_seq: int) -> Rows:
+        entries = self._journal_after(number, lane_seq - 1, 1) if lane_seq > 0 else []
+        event_id = orjson.loads(entries[0]["event"])["event_id"] if entries else None
+        return [{"lane_seq": self.tables.lanes[number].lane_seq, "event_id": event_id}]
 
     # --------------------------------------------------------------------------------- journal, orders, timers
 

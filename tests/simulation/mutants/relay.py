@@ -3,14 +3,15 @@
 from tests.simulation.planting import Mutant
 
 RELAY = "service.relay"
+BACKLOG = "service.lanes.backlog"
 
 MUTANTS = (
     Mutant(
         "unfenced relay",
         "every relay has transactional ids of its own, so that none fences its predecessor",
         RELAY,
-        'f"{self.transactional_prefix}-lane-{self.lane}-{n}"',
-        'f"{self.transactional_prefix}-lane-{self.lane}-{n}-{self.epoch}"',
+        "lane_producers(self.broker, self.transactional_prefix, self.lane)",
+        'lane_producers(self.broker, f"{self.transactional_prefix}-{self.epoch}", self.lane)',
     ),
     Mutant(
         "tail read before the fence",
@@ -38,20 +39,20 @@ MUTANTS = (
         "first of the tail",
         "the position is that of the oldest record of the tail",
         "service.kafka.published",
-        'orjson.loads(values[-1])["lane_seq"]',
-        'orjson.loads(values[0])["lane_seq"]',
+        "last = orjson.loads(values[-1])",
+        "last = orjson.loads(values[0])",
     ),
     Mutant(
         "backlog trusted",
         "entries in memory are published although they do not follow on the position",
-        RELAY,
-        "if backlog and backlog[0].lane_seq == self.position + 1:",
-        "if backlog:",
+        BACKLOG,
+        "while commits and commits[0][0].lane_seq == position + len(taken) + 1:",
+        "while commits:",
     ),
     Mutant(
         "no order string after a crash",
         "an entry that is read from the journal goes out without its order string",
-        RELAY,
+        BACKLOG,
         'orders.get(row.order_id) if issues_order_string(event["trigger"], event["state"]) else None,',
         "None,",
     ),
@@ -114,8 +115,9 @@ MUTANTS = (
         "forgotten when behind",
         "what a relay that is behind cannot keep in memory is not published",
         RELAY,
-        "            self._backlog.clear()\n",
-        "            self._backlog.clear()\n            self._committed = self.position\n",
+        "        self._backlog.add(published)\n",
+        "        self._backlog.add(published)\n"
+        "        if not self._backlog:\n            self._committed = self.position\n",
     ),
     Mutant(
         "clients left behind",
