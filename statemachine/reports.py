@@ -10,6 +10,8 @@ from statemachine.requests import refuse
 from statemachine.sweeps import give_close_up
 from statemachine.turn import Turn
 
+CLOSE_NOT_CONFIRMED = "nobody could confirm it"
+
 
 def take_attempt(turn: Turn, made: OperationAttempted) -> None:
     """A call is about to be made: stored, so that a crash leaves `unknown`, but no news for anybody."""
@@ -24,7 +26,7 @@ def take_giving_up(turn: Turn, given_up: OperationGivenUp) -> None:
     if live is None or live.id != given_up.operation_id or live.reason == GIVEN_UP:
         return
     if live.kind is OperationKind.CLOSE:
-        give_close_up(turn, "nobody could confirm it")
+        give_close_up(turn, CLOSE_NOT_CONFIRMED)
         return
     unknown = change(turn, live, state=OperationState.UNKNOWN, reason=GIVEN_UP)
     turn.flag(Flag.NEEDS_REVIEW)

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from typing import Any
 
-from schemas.vocabulary import Flag, Kind
+from schemas.vocabulary import Flag, Kind, OperationState
 from service.kafka.partition import lane_of
 from tests.simulation.accounts import DONE, REFUSED, Account
 from tests.simulation.checks import Judge
@@ -23,6 +23,11 @@ class Calls:
         lanes = self._judge.tables.lanes
         lane = lanes[lane_of(order_id, len(lanes))]
         return lane.epoch if lane.owner == name else None
+
+    def state_of(self, order_id: str, number: str) -> str:
+        """That of the operation, as it is stored."""
+        tables = self._judge.tables
+        return str(tables.operations[lane_of(order_id, len(tables.lanes)), number]["state"])
 
     def arrives(self, call: dict[str, Any]) -> None:
         """A call that moves money: it was stored before it was made."""
@@ -67,8 +72,12 @@ class Caller:
     def __init__(self, name: str, calls: Calls) -> None:
         self._name = name
         self._calls = calls
-        # By request number: what was heard of it since this process sent something under it.
+        # By request number: what was heard of it since this process sent something under it, and in which epoch
+        # of the lane it was heard that it has to be sent again.
         self._heard: defaultdict[str, set[str]] = defaultdict(set)
+        self._to_be_sent: dict[str, int] = {}
+        # What it has sent and got no answer to that can be believed, and the lane's epoch then.
+        self._unanswered: dict[str, int | None] = {}
         # How many questions there were about each order, and of those before each release was last sent.
         self._questions: Counter[str] = Counter()
         self._before_last: Counter[str] = Counter()
@@ -85,12 +94,20 @@ class Caller:
             call,
         )
         if kind == "query":
+            must(
+                epoch is None or self._to_be_sent.get(number) != epoch,
+                "what the wallet never got, or has open, is sent again, and not asked about once more",
+                call,
+            )
+            if epoch is not None and self._unanswered.get(number) == epoch:
+                # Unless something else has ended it meanwhile.
+                state = self._calls.state_of(call["order_id"], number)
+                must(state != OperationState.SUBMITTING, "P5: what got no answer is unknown, and said to be", call)
             self._questions[call["order_id"]] += number is None
             return
         if number in self._calls.sent and epoch is not None:
-            enough = {"missing", "open"} if kind == CLOSE else {"missing"}
             must(
-                not self._heard[number].isdisjoint(enough),
+                not self._heard[number].isdisjoint(_enough(kind)),
                 "P3: it is sent again only when the wallet says that it never arrived",
                 call,
             )
@@ -100,16 +117,29 @@ class Caller:
             self._before_last[number] = questions
         self._calls.sent.add(number)
         self._heard.pop(number, None)
+        self._to_be_sent.pop(number, None)
+        self._unanswered[number] = epoch
 
     def hears(self, call: dict[str, Any], said: dict[str, Any] | None) -> None:
         """An answer, as it arrives."""
         number = call["request_no"]
         if not number or said is None or said.get("request_no") != number:
             return
+        epoch = self._calls.epoch_of(self._name, call["order_id"])
+        self._unanswered.pop(number, None)
         if call["call"] == "query":
             self._heard[number].add(str(said.get("trade")))
-        elif said.get("outcome") in (DONE, REFUSED):
-            amount_minor = said.get("request_amount_minor", call["amount_minor"])
-            epoch = self._calls.epoch_of(self._name, call["order_id"])
-            if amount_minor == call["amount_minor"] and epoch is not None:
-                self._ended[number] = epoch
+            if said.get("trade") in _enough(call["kind"]) and epoch is not None:
+                self._to_be_sent[number] = epoch
+        elif said.get("outcome") in (DONE, REFUSED) and epoch is not None and _is_over_its_amount(call, said):
+            self._ended[number] = epoch
+
+
+def _is_over_its_amount(call: dict[str, Any], said: dict[str, Any]) -> bool:
+    amount_minor: int = call["amount_minor"]
+    return bool(said.get("request_amount_minor", amount_minor) == amount_minor)
+
+
+def _enough(kind: str) -> set[str]:
+    """Where an operation that may have been sent has to be sent again: it never arrived, or has not closed it."""
+    return {"missing", "open"} if kind == CLOSE else {"missing"}

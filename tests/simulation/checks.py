@@ -5,6 +5,7 @@ The judge sees what no part of the service sees: the tables, the topics and the 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from service.store.lanes import COUNTERS
 from service.store.orders import from_row
 from statemachine.operations import SEEN_IN_TOTALS
 from statemachine.order import Order
+from statemachine.reports import CLOSE_NOT_CONFIRMED
 from statemachine.timers import wake_at
 from tests.simulation.accounts import DONE, REFUSED, TAKEN_BY
 from tests.simulation.broker import Log
@@ -107,6 +109,14 @@ class Judge:
             self.seen["flag", flag] += 1
         if trigger == "issue" and event["state"] == "paying":
             self.strings_due[row["order_id"], row["version"]] += 1
+        if event["reason"] == CLOSE_NOT_CONFIRMED:
+            deadline = self.orders[key].pay_deadline
+            must(
+                deadline is not None and datetime.fromisoformat(event["recorded_at"]) >= deadline,
+                "while the buyer can pay nobody gives up asking for the close",
+                event,
+                deadline,
+            )
         if event["state"] in (State.EXPIRED, State.CLOSED) and previous in (State.PAYING, State.EXPIRING):
             self._came_to_nothing(event)
         if previous != event["state"]:

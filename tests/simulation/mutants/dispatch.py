@@ -100,4 +100,47 @@ MUTANTS = (
         "            await self._ask(None)\n",
         "",
     ),
+    Mutant(
+        "left open",
+        "an order whose close got lost is asked about, and not closed",
+        DISPATCHER,
+        "return evidence.trade in (Trade.OPEN, Trade.MISSING)",
+        "return evidence.trade is Trade.MISSING",
+    ),
+    Mutant(
+        "close given up too early",
+        "nobody could confirm a close, and the buyer can still pay",
+        DISPATCHER,
+        "deadline is not None and now <= deadline:",
+        "deadline is not None and now <= deadline and False:",
+    ),
+    Mutant(
+        "silence kept to itself",
+        "that a call got no answer is not handed in",
+        DISPATCHER,
+        "        await self._report(evidence)\n\n    async def _report",
+        "        if evidence.outcome is not Outcome.UNKNOWN:\n"
+        "            await self._report(evidence)\n\n    async def _report",
+    ),
+    Mutant(
+        "answers dated when they come",
+        "what the wallet says counts by when it is heard, not by when it was asked",
+        CARRIER,
+        "adapter.read_answer, order, request, answer, asked_at)",
+        "adapter.read_answer, order, request, answer, clock.now())",
+    ),
+    Mutant(
+        "called although it has ended",
+        "while the attempt was stored the operation ended, and the wallet is called all the same",
+        DISPATCHER,
+        '"operation_attempted")\n        if not self._live:\n            return\n',
+        '"operation_attempted")\n',
+    ),
+    Mutant(
+        "driven twice",
+        "an operation that is being driven is begun to be driven once more",
+        DISPATCHER,
+        "if operation.id in self._driven or not _is_live(order, operation):",
+        "if not _is_live(order, operation):",
+    ),
 )
