@@ -27,7 +27,7 @@ class Report:
 async def verify(database: Database, access: KafkaAccess, wait_s: float) -> Report:
     """Runs every check; changes nothing. Waits up to `wait_s` for what is committed and not yet published."""
     await lane_count(database)
-    async with database.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+    async with database.snapshot() as connection:
         checks = await stored.checks(connection)
         orders = await connection.fetchval("select count(*) from orders")
         journal = await connection.fetchval("select count(*) from journal")
