@@ -4,8 +4,10 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+import orjson
 import pytest
 
 from service import wiring
@@ -15,7 +17,7 @@ from service.kafka.access import KafkaAccess
 from service.kafka.topics import create_topics
 from service.store.connection import STATEMENT_TIMEOUT_S, Database
 from service.store.migrate import migrate
-from service.verify import verify
+from service.verify import Report, verify
 
 pytestmark = pytest.mark.integration
 
@@ -97,3 +99,37 @@ async def test_whoever_is_interrupted_leaves_no_statement_behind(
     sleeping.cancel()
     await asyncio.gather(sleeping, return_exceptions=True)
     assert await person.fetchval(asleep) == 0
+
+
+# ----------------------------------------------------------------------------------------------- what it says no to
+
+
+async def _write(person: asyncpg.Connection, lane: int, *events: dict[str, Any]) -> None:
+    """Entries of order `o{lane}` as the lane's journal would have them, from the first on."""
+    for seq, event in enumerate(events, 1):
+        entry = orjson.dumps({"event_id": f"e{seq}", "lane_seq": seq, **event}).decode()
+        await person.execute(
+            "insert into journal values ($1, $2, $3, $4, '2026-11-24', $5)", lane, seq, f"o{lane}", seq, entry
+        )
+    await person.execute("update lanes set lane_seq = $2 where lane = $1", lane, len(events))
+
+
+def _told(report: Report, name: str) -> str:
+    """What a check says that is broken."""
+    check = next(check for check in report.checks if check.name == name)
+    assert not check.ok
+    return check.detail
+
+
+async def test_a_state_from_nowhere_and_a_total_that_falls_are_told(
+    config: Config, database: Database, person: asyncpg.Connection
+) -> None:
+    created = {"previous_state": None, "state": "created", "taken_minor": 0}
+    paid = {"previous_state": "paying", "state": "paid", "taken_minor": 7}
+    less = {"previous_state": "paid", "state": "paid", "taken_minor": 6}
+    await _write(person, 0, created, paid, less)
+    report = await verify(database, config.kafka, 0.0)
+    assert _told(report, "states_follow_one_another") == (
+        "order o0: version 2 comes from paying after created; order o0: version 3 comes from paid after paid,"
+        " and a total falls"
+    )
