@@ -1,6 +1,11 @@
-"""Whether consumers have seen what is committed: the topic, read_committed, against the journal, lane by lane."""
+"""Whether consumers have seen what is committed: the topic, read_committed, against the journal, lane by lane.
+
+A topic is as long as its retention, so nothing of it is kept: what is fetched is compared, and forgotten.
+"""
 
 import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -9,54 +14,83 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.vocabulary import Topic
 from service.kafka.access import KafkaAccess
-from service.kafka.clients import PRODUCE_TIMEOUT_S, UNAVAILABLE, consumer, started, within
+from service.kafka.clients import MAX_BATCH_BYTES, PRODUCE_TIMEOUT_S, UNAVAILABLE, consumer, started, within
 from service.troubles import reason
 from service.verify.check import Check
 from service.verify.stored import SHOWN
 
 NAME = "consumers_see_every_entry_once"
 POLL_MS = 200
+# Records that are compared at once. A partition has up to a megabyte of them waiting, or one that is larger.
+MOST_AT_ONCE = 1_000
+
+_ENTRIES = """
+    select lane_seq, event->>'event_id' as event_id from journal
+    where lane = $1 and lane_seq between $2 and $3 order by lane_seq
+"""
+
+
+class _UnreadableError(Exception):
+    """Kafka cannot be read; the message says why. Not that of Postgres, which is asked in between."""
 
 
 @dataclass(slots=True)
 class _Lane:
-    """What one partition has shown. `events` are the ids by `lane_seq`, up to the snapshot's last."""
+    """What one partition has shown of what the snapshot has: `count` events, up to `seen_to`."""
 
+    number: int
     last_seq: int
-    published_low: int
-    seen_to: int | None = None
-    events: dict[int, str] = field(default_factory=dict)
+    seen_to: int = 0
+    count: int = 0
     broken: list[str] = field(default_factory=list)
+    _newest: int | None = None
 
     @property
     def is_read(self) -> bool:
-        return (self.seen_to or 0) >= self.last_seq
+        return self.seen_to >= self.last_seq
 
-    def see(self, lane: int, value: bytes) -> None:
-        """One record. The first may have any number (retention), each other one the next."""
-        event = orjson.loads(value)
-        seq = event["lane_seq"]
-        if self.seen_to is not None and seq != self.seen_to + 1:
-            self.broken.append(f"lane {lane}: {seq} comes after {self.seen_to}")
-        self.seen_to = seq
-        if seq <= self.last_seq:
-            self.events[seq] = event["event_id"]
+    async def see(self, connection: asyncpg.Connection, values: Sequence[bytes]) -> None:
+        """The records that come next. The first ever may have any number (retention), each other one the next."""
+        events = [(event["lane_seq"], event.get("event_id")) for event in map(orjson.loads, values)]
+        first = events[0][0]
+        # What is not in order may lie elsewhere, and is told of for that.
+        last = min(first + len(events) - 1, self.last_seq)
+        rows = await connection.fetch(_ENTRIES, self.number, first, last)
+        entries = {row["lane_seq"]: row["event_id"] for row in rows}
+        for seq, event_id in events:
+            if self._newest is not None and seq != self._newest + 1:
+                self._tell(f"lane {self.number}: {seq} comes after {self._newest}")
+            if entries.get(seq, event_id) != event_id:
+                self._tell(
+                    f"lane {self.number}: {seq} is published as {event_id}, and the journal has {entries[seq]}"
+                )
+            if self.seen_to < seq <= self.last_seq:
+                self.count += 1
+            self._newest = seq
+            self.seen_to = max(self.seen_to, seq)
+
+    def _tell(self, text: str) -> None:
+        if len(self.broken) < SHOWN:
+            self.broken.append(text)
 
 
 async def check(connection: asyncpg.Connection, access: KafkaAccess, wait_s: float) -> tuple[int, Check]:
     """How many state events are published of the snapshot's, and whether they are those of the journal."""
-    rows = await connection.fetch("select lane, lane_seq, published_seq from lanes order by lane")
-    lanes = {row["lane"]: _Lane(row["lane_seq"], row["published_seq"]) for row in rows}
+    rows = await connection.fetch("select lane, lane_seq from lanes order by lane")
+    lanes = {row["lane"]: _Lane(row["lane"], row["lane_seq"]) for row in rows}
     try:
-        await _read(access, lanes, wait_s)
-    except UNAVAILABLE as error:
-        return 0, Check(NAME, ok=False, detail=f"Kafka cannot be read: {reason(error)}")
+        async with aclosing(_batches(access, lanes, wait_s)) as batches:
+            async for number, values in batches:
+                await lanes[number].see(connection, values)
+    except _UnreadableError as error:
+        return 0, Check(NAME, ok=False, detail=f"Kafka cannot be read: {error}")
     broken = [text for lane in lanes.values() for text in lane.broken]
-    for number, lane in lanes.items():
-        if not lane.is_read:
-            broken.append(f"lane {number} is published up to {lane.seen_to or 0} of {lane.last_seq}")
-        broken += await _differences(connection, number, lane)
-    count = sum(len(lane.events) for lane in lanes.values())
+    broken += [
+        f"lane {lane.number} is published up to {lane.seen_to} of {lane.last_seq}"
+        for lane in lanes.values()
+        if not lane.is_read
+    ]
+    count = sum(lane.count for lane in lanes.values())
     if broken:
         return count, Check(NAME, ok=False, detail="; ".join(broken[:SHOWN]))
     return count, Check(
@@ -64,20 +98,29 @@ async def check(connection: asyncpg.Connection, access: KafkaAccess, wait_s: flo
     )
 
 
-async def _read(access: KafkaAccess, lanes: dict[int, _Lane], wait_s: float) -> None:
-    """Reads every partition from its beginning until the snapshot is reached, or until nothing more comes."""
-    async with started(consumer(access)) as reader:
-        partitions = [TopicPartition(Topic.STATE_EVENTS, lane) for lane in lanes]
-        reader.assign(partitions)
-        for partition, begin in (await within(reader.beginning_offsets(partitions), PRODUCE_TIMEOUT_S)).items():
-            reader.seek(partition, begin)
-        loop = asyncio.get_running_loop()
-        last_news = loop.time()
-        while not await _is_done(reader, lanes) and loop.time() - last_news < wait_s:
-            for partition, records in (await reader.getmany(timeout_ms=POLL_MS)).items():
-                last_news = loop.time()
-                for record in records:
-                    lanes[partition.partition].see(partition.partition, record.value)
+async def _batches(
+    access: KafkaAccess, lanes: dict[int, _Lane], wait_s: float
+) -> AsyncGenerator[tuple[int, list[bytes]]]:
+    """Reads every partition from its beginning until the snapshot is reached, or until nothing more comes.
+
+    Raises _UnreadableError.
+    """
+    try:
+        async with started(consumer(access, partition_bytes=MAX_BATCH_BYTES)) as reader:
+            partitions = [TopicPartition(Topic.STATE_EVENTS, lane) for lane in lanes]
+            reader.assign(partitions)
+            begins = await within(reader.beginning_offsets(partitions), PRODUCE_TIMEOUT_S)
+            for partition, begin in begins.items():
+                reader.seek(partition, begin)
+            loop = asyncio.get_running_loop()
+            last_news = loop.time()
+            while not await _is_done(reader, lanes) and loop.time() - last_news < wait_s:
+                fetched = await reader.getmany(timeout_ms=POLL_MS, max_records=MOST_AT_ONCE)
+                for partition, records in fetched.items():
+                    yield partition.partition, [record.value for record in records]
+                    last_news = loop.time()
+    except UNAVAILABLE as error:
+        raise _UnreadableError(reason(error)) from error
 
 
 async def _is_done(reader: AIOKafkaConsumer, lanes: dict[int, _Lane]) -> bool:
@@ -90,17 +133,3 @@ async def _is_done(reader: AIOKafkaConsumer, lanes: dict[int, _Lane]) -> bool:
         if await within(reader.position(partition), PRODUCE_TIMEOUT_S) < ends[partition]:
             return False
     return True
-
-
-async def _differences(connection: asyncpg.Connection, number: int, lane: _Lane) -> list[str]:
-    differing: list[str] = []
-    query = "select lane_seq, event->>'event_id' as event_id from journal where lane = $1 order by lane_seq"
-    begin = min(lane.events, default=lane.published_low + 1)
-    async for row in connection.cursor(query, number, prefetch=5_000):
-        seq, event_id = row["lane_seq"], row["event_id"]
-        published = lane.events.get(seq)
-        if published is not None and published != event_id:
-            differing.append(f"lane {number}: {seq} is published as {published}, and the journal has {event_id}")
-        elif published is None and begin <= seq <= (lane.seen_to or 0):
-            differing.append(f"lane {number}: {seq} is not published")
-    return differing

@@ -10,10 +10,12 @@ import asyncpg
 import orjson
 import pytest
 
+from schemas.vocabulary import Topic
 from service import wiring
 from service.config import Config, Settings
 from service.dev.kafka import EmbeddedKafka
 from service.kafka.access import KafkaAccess
+from service.kafka.clients import started, transactional_producer
 from service.kafka.topics import create_topics
 from service.store.connection import STATEMENT_TIMEOUT_S, Database
 from service.store.migrate import migrate
@@ -114,11 +116,24 @@ async def _write(person: asyncpg.Connection, lane: int, *events: dict[str, Any])
     await person.execute("update lanes set lane_seq = $2 where lane = $1", lane, len(events))
 
 
+async def _publish(config: Config, lane: int, *events: tuple[int, str]) -> None:
+    """State events with these numbers and ids, as a relay would publish them."""
+    access = KafkaAccess(config.settings.kafka_bootstrap)
+    async with started(transactional_producer(access, "a-relay")) as producer, producer.transaction():
+        for seq, event_id in events:
+            value = orjson.dumps({"event_id": event_id, "lane_seq": seq})
+            await producer.send_and_wait(Topic.STATE_EVENTS, value, partition=lane)
+
+
 def _told(report: Report, name: str) -> str:
     """What a check says that is broken."""
     check = next(check for check in report.checks if check.name == name)
     assert not check.ok
     return check.detail
+
+
+def _entries(count: int) -> list[dict[str, Any]]:
+    return [{"previous_state": "paid" if n else None, "state": "paid"} for n in range(count)]
 
 
 async def test_a_state_from_nowhere_and_a_total_that_falls_are_told(
@@ -133,3 +148,20 @@ async def test_a_state_from_nowhere_and_a_total_that_falls_are_told(
         "order o0: version 2 comes from paying after created; order o0: version 3 comes from paid after paid,"
         " and a total falls"
     )
+
+
+async def test_what_is_published_otherwise_than_the_journal_has_it_is_told(
+    config: Config, database: Database, person: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.verify.published.MOST_AT_ONCE", 2)
+    await _write(person, 0, *_entries(7))
+    await _write(person, 1, *_entries(7))
+    await _publish(config, 0, (1, "e1"), (2, "e2"), (3, "e3"), (4, "another"), (5, "e5"), (6, "e6"), (7, "e7"))
+    # The first may have any number: what came before it is older than the topic's retention.
+    await _publish(config, 1, (3, "e3"), (4, "e4"), (4, "e4"), (5, "e5"), (7, "e7"))
+    report = await verify(database, config.kafka, 5.0)
+    assert _told(report, "consumers_see_every_entry_once") == (
+        "lane 0: 4 is published as another, and the journal has e4; "
+        "lane 1: 4 comes after 4; lane 1: 7 comes after 5"
+    )
+    assert report.published == 11
