@@ -36,18 +36,27 @@ class _UnreadableError(Exception):
 
 @dataclass(slots=True)
 class _Lane:
-    """What one partition has shown of what the snapshot has: `count` events, up to `seen_to`."""
+    """What one partition has shown of what the snapshot has: `count` events, up to `seen_to`.
+
+    `published_low` is how far the lane's own row knows to be published. It counts where retention has emptied the
+    partition, as it does for a relay; where anything is left, that is the end of what was published.
+    """
 
     number: int
     last_seq: int
+    published_low: int
     seen_to: int = 0
     count: int = 0
     broken: list[str] = field(default_factory=list)
     _newest: int | None = None
 
     @property
+    def published_to(self) -> int:
+        return self.seen_to or self.published_low
+
+    @property
     def is_read(self) -> bool:
-        return self.seen_to >= self.last_seq
+        return self.published_to >= self.last_seq
 
     async def see(self, connection: asyncpg.Connection, values: Sequence[bytes]) -> None:
         """The records that come next. The first ever may have any number (retention), each other one the next."""
@@ -76,8 +85,8 @@ class _Lane:
 
 async def check(connection: asyncpg.Connection, access: KafkaAccess, wait_s: float) -> tuple[int, Check]:
     """How many state events are published of the snapshot's, and whether they are those of the journal."""
-    rows = await connection.fetch("select lane, lane_seq from lanes order by lane")
-    lanes = {row["lane"]: _Lane(row["lane"], row["lane_seq"]) for row in rows}
+    rows = await connection.fetch("select lane, lane_seq, published_seq from lanes order by lane")
+    lanes = {row["lane"]: _Lane(*row) for row in rows}
     try:
         async with aclosing(_batches(access, lanes, wait_s)) as batches:
             async for number, values in batches:
@@ -86,7 +95,7 @@ async def check(connection: asyncpg.Connection, access: KafkaAccess, wait_s: flo
         return 0, Check(NAME, ok=False, detail=f"Kafka cannot be read: {error}")
     broken = [text for lane in lanes.values() for text in lane.broken]
     broken += [
-        f"lane {lane.number} is published up to {lane.seen_to} of {lane.last_seq}"
+        f"lane {lane.number} is published up to {lane.published_to} of {lane.last_seq}"
         for lane in lanes.values()
         if not lane.is_read
     ]
