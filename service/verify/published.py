@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.vocabulary import Topic
 from service.kafka.access import KafkaAccess
 from service.kafka.clients import MAX_BATCH_BYTES, PRODUCE_TIMEOUT_S, UNAVAILABLE, consumer, started, within
+from service.store.connection import Database
 from service.troubles import reason
 from service.verify.check import Check
 from service.verify.stored import SHOWN
@@ -83,8 +84,13 @@ class _Lane:
             self.broken.append(text)
 
 
-async def check(connection: asyncpg.Connection, access: KafkaAccess, wait_s: float) -> tuple[int, Check]:
-    """How many state events are published of the snapshot's, and whether they are those of the journal."""
+async def check(
+    database: Database, connection: asyncpg.Connection, access: KafkaAccess, wait_s: float
+) -> tuple[int, Check]:
+    """How many state events are published of the snapshot's, and whether they are those of the journal.
+
+    `connection` has the snapshot, and `database` what has been committed since.
+    """
     rows = await connection.fetch("select lane, lane_seq, published_seq from lanes order by lane")
     lanes = {row["lane"]: _Lane(*row) for row in rows}
     try:
@@ -93,7 +99,8 @@ async def check(connection: asyncpg.Connection, access: KafkaAccess, wait_s: flo
                 await lanes[number].see(connection, values)
     except _UnreadableError as error:
         return 0, Check(NAME, ok=False, detail=f"Kafka cannot be read: {error}")
-    broken = [text for lane in lanes.values() for text in lane.broken]
+    broken = await _beyond(database, lanes, wait_s)
+    broken += [text for lane in lanes.values() for text in lane.broken]
     broken += [
         f"lane {lane.number} is published up to {lane.published_to} of {lane.last_seq}"
         for lane in lanes.values()
@@ -105,6 +112,27 @@ async def check(connection: asyncpg.Connection, access: KafkaAccess, wait_s: flo
     return count, Check(
         NAME, ok=True, detail=f"{count} state events, each once and in order, as the journal has them"
     )
+
+
+async def _beyond(database: Database, lanes: dict[int, _Lane], wait_s: float) -> list[str]:
+    """Lanes of which more is published than is committed even now; the topic is rightly ahead of the snapshot.
+
+    A replica may be behind, and has as long to follow as the topic has.
+    """
+    loop = asyncio.get_running_loop()
+    began_at = loop.time()
+    while True:
+        async with database.acquire() as connection:
+            rows = await connection.fetch("select lane, lane_seq from lanes order by lane")
+        beyond = [
+            f"lane {lane}: consumers have been told up to {lanes[lane].seen_to}, and the database knows only up to"
+            f" {lane_seq}: Postgres went back in time, or is a replica that is behind"
+            for lane, lane_seq in rows
+            if lanes[lane].seen_to > lane_seq
+        ]
+        if not beyond or loop.time() - began_at >= wait_s:
+            return beyond
+        await asyncio.sleep(POLL_MS / 1000)
 
 
 async def _batches(

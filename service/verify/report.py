@@ -1,4 +1,4 @@
-"""All checks together, over one snapshot of the database and the topic as far as that snapshot reaches."""
+"""All checks together, over one snapshot of the database and the topic as it then is."""
 
 from dataclasses import dataclass
 
@@ -31,5 +31,5 @@ async def verify(database: Database, access: KafkaAccess, wait_s: float) -> Repo
         checks = await stored.checks(connection)
         orders = await connection.fetchval("select count(*) from orders")
         journal = await connection.fetchval("select count(*) from journal")
-        count, check = await published.check(connection, access, wait_s)
+        count, check = await published.check(database, connection, access, wait_s)
     return Report(orders, journal, count, [*checks, check])

@@ -188,3 +188,41 @@ async def test_what_retention_has_taken_counts_as_far_as_it_is_known_to_have_bee
     await _publish(config, 0, (4, "e4"))
     report = await verify(database, config.kafka, 1.0)
     assert _said(report, PUBLISHED) == "NO  lane 0 is published up to 4 of 5; lane 1 is published up to 3 of 5"
+
+
+async def test_consumers_that_know_more_than_the_database_are_told_of(
+    config: Config, database: Database, person: asyncpg.Connection
+) -> None:
+    """As after a restore, before an engine has been started."""
+    await _write(person, 1, *_entries(5))
+    await _publish(config, 1, *((n, f"e{n}") for n in range(1, 9)))
+    report = await verify(database, config.kafka, 1.0)
+    assert _said(report, PUBLISHED) == (
+        "NO  lane 1: consumers have been told up to 8, and the database knows only up to 5:"
+        " Postgres went back in time, or is a replica that is behind"
+    )
+
+
+async def test_what_is_committed_while_it_looks_is_no_more_than_the_database_knows(
+    config: Config, database: Database, person: asyncpg.Connection
+) -> None:
+    await _write(person, 0, *_entries(5))
+    await _write(person, 1, *_entries(1))
+    await _publish(config, 0, *((n, f"e{n}") for n in range(1, 6)))
+    verifying = asyncio.create_task(verify(database, config.kafka, 20.0))
+    # It has its snapshot, has seen lane 0, and waits for lane 1.
+    waits = """
+        select count(*) from pg_stat_activity
+        where datname = current_database() and state = 'idle in transaction' and query like '%event_id%'
+    """
+    async with asyncio.timeout(10):
+        while not await person.fetchval(waits):
+            await asyncio.sleep(0.05)
+    await _publish(config, 0, (6, "e6"))
+    await _publish(config, 1, (1, "e1"))
+    # A replica may hear of it later than the topic's reader.
+    await asyncio.sleep(1)
+    assert not verifying.done()
+    await person.execute("update lanes set lane_seq = 6 where lane = 0")
+    report = await verifying
+    assert _said(report, PUBLISHED) == "ok  6 state events, each once and in order, as the journal has them"
