@@ -56,5 +56,13 @@ def print_json(document: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     print(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
+# Of a question to which a server that is away leaves no answer, where "no" is an answer of its own.
+UNANSWERED = 3
+
+
 class NoError(Exception):
     """The answer is no: exit code 1, with one line that says why."""
+
+
+class UnansweredError(Exception):
+    """There is neither yes nor no: exit code UNANSWERED, with one line that says why."""

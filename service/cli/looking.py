@@ -2,20 +2,21 @@
 
 from typing import Annotated, Any
 
+import asyncpg
 import structlog
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from schemas.identifiers import InvalidOrderIdError, check_order_id
-from service import wiring
-from service.cli.context import NoError, print_json, settings, wants_json
+from service import troubles, wiring
+from service.cli.context import UNANSWERED, NoError, UnansweredError, print_json, settings, wants_json
 from service.cli.resolving import resolve
 from service.clock import SystemClock
 from service.config import Config, shown
 from service.kafka.clients import UNAVAILABLE
 from service.kafka.topics import input_lags
-from service.store import views
+from service.store import connection, views
 from service.timeline import console_for_people, print_story
 from service.verify import Report, verify
 from service.wiring import run_loop
@@ -159,7 +160,10 @@ def verify_all(
         ),
     ] = VERIFY_WAIT_S,
 ) -> None:
-    """Check what is stored and what is published against the promises. Exit code 1 when one is broken."""
+    """Check what is stored and what is published against the promises.
+
+    Exit code 1 when one is broken, 3 when none is that could be looked at, and a server is away.
+    """
     config = settings(context)
     report = run_loop(_verify(config, wait_s))
     if wants_json(context):
@@ -182,13 +186,18 @@ def verify_all(
             f"{report.orders} orders, {report.journal} entries, {report.published} published"
         )
     if not report.ok:
-        raise typer.Exit(1)
+        raise typer.Exit(1 if report.broken else UNANSWERED)
 
 
 async def _verify(config: Config, wait_s: float) -> Report:
     database = wiring.database(config)
     try:
         return await verify(database, config.kafka, wait_s)
+    except asyncpg.ClientConfigurationError:
+        # Wrong usage, of which asyncpg makes one of UNAVAILABLE.
+        raise
+    except connection.UNAVAILABLE as error:
+        raise UnansweredError(troubles.told(error)) from error
     finally:
         await database.close()
 

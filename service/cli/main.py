@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 from schemas.base import VALUE_ERROR
 from service import troubles
 from service.cli import artifacts, events, keys, looking, repairing, running, wallet
-from service.cli.context import Globals, NoError, Output
+from service.cli.context import UNANSWERED, Globals, NoError, Output, UnansweredError
 from service.config import ConfigError
 from service.dev.child import ServerFailedError
 from service.kafka.topics import WrongTopicError
@@ -21,7 +21,8 @@ from service.store.lanes import NotInstalledError
 app = typer.Typer(
     name="paystate",
     help="An event-driven payment state machine: Kafka in, Postgres between, Kafka and wallets out.",
-    epilog="--config and --output may stand anywhere on the line. Exit codes: 0 yes, 1 no, 2 wrong usage.",
+    epilog="--config and --output may stand anywhere on the line."
+    " Exit codes: 0 yes, 1 no, 2 wrong usage, 3 no answer (verify).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -90,6 +91,8 @@ def main() -> NoReturn:
         _end(2, str(error))
     except (NoError, NotInstalledError, WrongTopicError, ServerFailedError) as error:
         _end(1, str(error))
+    except UnansweredError as error:
+        _end(UNANSWERED, str(error))
     except BrokenPipeError:
         # Whoever was reading has had enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

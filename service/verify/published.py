@@ -98,7 +98,7 @@ async def check(
             async for number, values in batches:
                 await lanes[number].see(connection, values)
     except _UnreadableError as error:
-        return 0, Check(NAME, ok=False, detail=f"Kafka cannot be read: {error}")
+        return 0, Check(NAME, ok=False, detail=f"Kafka cannot be read: {error}", answered=False)
     broken = await _beyond(database, lanes, wait_s)
     broken += [text for lane in lanes.values() for text in lane.broken]
     broken += [

@@ -23,6 +23,11 @@ class Report:
         """Whether every check is."""
         return all(check.ok for check in self.checks)
 
+    @property
+    def broken(self) -> bool:
+        """Whether a check says no; a report may also be neither ok nor broken, where one has no answer."""
+        return any(check.answered and not check.ok for check in self.checks)
+
 
 async def verify(database: Database, access: KafkaAccess, wait_s: float) -> Report:
     """Runs every check; changes nothing. Waits up to `wait_s` for what is committed and not yet published."""

@@ -155,8 +155,10 @@ def test_the_configuration_is_shown_without_its_secrets(world: World, paystate: 
 def test_verify_says_no_when_something_is_missing(world: World, paystate: Paystate) -> None:
     assert answer(paystate("verify", "--output", "json"))["ok"]
     done = paystate("verify", "--wait-s", "1", PAYSTATE_KAFKA_BOOTSTRAP="127.0.0.1:9")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "NO  consumers_see_every_entry_once: Kafka cannot be read" in done.stdout
+    document = json.loads(paystate("verify", "--output", "json", PAYSTATE_KAFKA_BOOTSTRAP="127.0.0.1:9").stdout)
+    assert [check["name"] for check in document["checks"] if not check["ok"]] == ["consumers_see_every_entry_once"]
 
 
 def test_what_is_made_already_is_left_alone(world: World, paystate: Paystate) -> None:
@@ -173,6 +175,8 @@ def test_what_is_made_already_is_left_alone(world: World, paystate: Paystate) ->
         (["run"], {"PAYSTATE_LANES": "5"}, "set it to 4", 1),
         (["lanes"], NOWHERE, "Postgres cannot be used (PAYSTATE_POSTGRES_DSN)", 1),
         (["orders", "show", "o1"], NOWHERE, "Postgres cannot be used", 1),
+        (["verify"], NOWHERE, "Postgres cannot be used (PAYSTATE_POSTGRES_DSN)", 3),
+        (["verify"], {"PAYSTATE_POSTGRES_DSN": "postgresql://h/x?sslmode=ever"}, "PAYSTATE_POSTGRES_DSN", 2),
         (["events", "tail"], NOWHERE, "Kafka cannot be used (PAYSTATE_KAFKA_BOOTSTRAP)", 1),
         (["serve", "--port", "0"], NOWHERE, "Kafka cannot be used", 1),
         (["orders", "show", "no_such"], {}, "order no_such is not known", 1),

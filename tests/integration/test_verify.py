@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from service.kafka.topics import administrator, create_topics
 from service.store.connection import STATEMENT_TIMEOUT_S, Database
 from service.store.migrate import migrate
 from service.verify import Report, verify
+from tests.integration.conftest import run_paystate
 
 pytestmark = pytest.mark.integration
 
@@ -188,6 +190,24 @@ async def test_what_retention_has_taken_counts_as_far_as_it_is_known_to_have_bee
     await _publish(config, 0, (4, "e4"))
     report = await verify(database, config.kafka, 1.0)
     assert _said(report, PUBLISHED) == "NO  lane 0 is published up to 4 of 5; lane 1 is published up to 3 of 5"
+
+
+async def test_a_broken_promise_is_told_from_a_server_that_is_away(
+    config: Config, person: asyncpg.Connection
+) -> None:
+    environment = {
+        "PAYSTATE_POSTGRES_DSN": config.settings.postgres_dsn,
+        "PAYSTATE_KAFKA_BOOTSTRAP": config.settings.kafka_bootstrap,
+        "PAYSTATE_LANES": str(LANES),
+    }
+    verifying = partial(run_paystate, "verify", "--wait-s", "1")
+    away = environment | {"PAYSTATE_KAFKA_BOOTSTRAP": "127.0.0.1:9"}
+    assert verifying(environment=environment).returncode == 0
+    assert verifying(environment=away).returncode == 3
+    await person.execute("update lanes set lane_seq = 1 where lane = 0")
+    assert verifying(environment=environment).returncode == 1
+    # What is known to be broken is, whatever else cannot be looked at.
+    assert verifying(environment=away).returncode == 1
 
 
 async def test_consumers_that_know_more_than_the_database_are_told_of(
