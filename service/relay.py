@@ -203,6 +203,9 @@ class Relay:
         if not self._has_looked:
             await check_closed(self.broker, self.lane)
             self._seen, self._has_looked = self.position, True
+            # No commit may come that takes it along; and when the topic's retention has emptied it, the row is all
+            # that tells how far the lane was published.
+            await lane_rows.mark_published(self.database, self.lane, self.epoch, self._seen)
 
     async def _next_entries(self) -> list[Published]:
         entries = self._backlog.after(self.position)

@@ -113,6 +113,7 @@ class LaneWorker:
         """Works until drained. Raises whatever made it doubt, halt or lose the lane."""
         lane = self.position.lane
         self._parked = await parked_rows.counts(self.connection, lane)
+        WAITED_FOR.labels(lane).set(len(self._parked))
         self._next_due = await timer_rows.earliest(self.connection, lane)
         opener = asyncio.create_task(self._open_ahead())
         opener.add_done_callback(lambda _: self._wake.set())
@@ -124,6 +125,7 @@ class LaneWorker:
                 await self._one_batch()
         finally:
             opener.cancel()
+            WAITED_FOR.remove(lane)
             for inner in self._inner:
                 _fail(inner)
 

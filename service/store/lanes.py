@@ -77,14 +77,20 @@ _HEARTBEAT = """
     select lane, epoch from lanes where owner = $1 and lane = any($3)
 """
 _ALIVE = """
+    -- A heartbeat from the future is one from before the clock was set back: whoever lives has had another since.
     select worker from workers where heartbeat_at > clock_timestamp() - make_interval(secs => $1)
+        and heartbeat_at < clock_timestamp() + make_interval(secs => $1)
     order by worker
 """
 _CLAIM = f"""
     -- Materialized: a plan that ran the inner query twice would lock more lanes than it takes.
     with free as materialized (
         select lane from lanes
-        where halt_reason is null and (owner is null or lease_until < clock_timestamp())
+        where halt_reason is null and (
+            owner is null or lease_until < clock_timestamp()
+            -- Longer than any lease: the clock was set back by more than one, and nobody has renewed it since.
+            or lease_until > clock_timestamp() + make_interval(secs => 2 * lease_s)
+        )
         order by lane limit $3 for update skip locked
     )
     update lanes set epoch = epoch + 1, owner = $1,
@@ -93,6 +99,7 @@ _CLAIM = f"""
     returning {_ROW}
 """  # noqa: S608 - constants
 _TAKE_AGAIN = f"update lanes set epoch = epoch + 1 where lane = $1 and epoch = $2 returning {_ROW}"  # noqa: S608
+_MARK = "update lanes set published_seq = greatest(published_seq, $3) where lane = $1 and epoch = $2"
 _RELEASE = """
     update lanes set owner = null, lease_until = null, published_seq = greatest(published_seq, $3)
     where lane = $1 and epoch = $2
@@ -189,6 +196,12 @@ async def take_again(database: Database, lane: int, epoch: int) -> LaneRow:
     if record is None:
         raise LaneFencedError(f"lane {lane} is no longer at epoch {epoch}")
     return _row(record)
+
+
+async def mark_published(database: Database, lane: int, epoch: int, published_seq: int) -> None:
+    """Keeps how far the lane is published for good, where no commit will say so soon."""
+    async with database.acquire() as connection:
+        await connection.execute(_MARK, lane, epoch, published_seq)
 
 
 async def begin_at(database: Database, lane: int, epoch: int, offsets: Sequence[int]) -> None:

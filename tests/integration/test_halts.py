@@ -306,3 +306,23 @@ async def test_a_time_that_python_cannot_name_is_kept_as_the_last(config: Config
     connection = await asyncpg.connect(config.settings.postgres_dsn)
     assert await connection.fetchval("select extract(year from record_time) from paystate.dead_letters") == 9999
     await connection.close()
+
+
+async def test_how_many_orders_are_waited_for_is_told_by_whoever_has_the_lane(config: Config) -> None:
+    connection = await asyncpg.connect(config.settings.postgres_dsn)
+    await connection.execute(
+        """
+        insert into paystate.parked (lane, topic, record_offset, order_id, value, headers, record_time)
+        values (0, 'orders.events', 0, 'o1', '', '[]', now())
+        """
+    )
+    await connection.close()
+
+    def told() -> float | None:
+        return REGISTRY.get_sample_value("paystate_lane_orders_waited_for", {"lane": "0"})
+
+    async with running(config):
+        async with asyncio.timeout(10):
+            while told() != 1:
+                await asyncio.sleep(0.1)
+    assert told() is None

@@ -117,3 +117,17 @@ async def test_a_lane_that_was_taken_meanwhile_is_not_answered(database: Databas
     await _let_lapse(database)
     assert len(await lanes.claim(database, OTHER, LEASE_S, 1)) == 1
     assert await lanes.heartbeat(database, WORKER, LEASE_S, [0, 1]) == {1: 1}
+
+
+async def test_what_lies_in_the_future_since_the_clock_was_set_back_counts_for_nothing(
+    database: Database, claimed: list[LaneRow]
+) -> None:
+    """The heartbeat and the leases of an engine that died before."""
+    await lanes.heartbeat(database, WORKER, LEASE_S, [row.lane for row in claimed])
+    await _let_lapse(database, 2 * LEASE_S - 1)
+    assert await lanes.claim(database, OTHER, LEASE_S, 2) == []
+    async with database.acquire() as connection:
+        await connection.execute("update workers set heartbeat_at = heartbeat_at + interval '1 hour'")
+    await _let_lapse(database, 3600)
+    assert await lanes.alive_workers(database, LEASE_S) == []
+    assert len(await lanes.claim(database, OTHER, LEASE_S, 2)) == 2

@@ -399,8 +399,11 @@ async def test_what_may_have_been_left_open_is_not_in_the_mark(
             await _flushed(relay, n)
             # The broker is still there, so what was published before stays.
             assert relay.published_seq() == n - 1
+        assert (await lanes.read(database, lane.lane, lane.epoch)).published_seq == 0
         await relay.look()
         assert relay.published_seq() == 2
+        # In the row, too: a lane that rests commits nothing that takes it along.
+        assert (await lanes.read(database, lane.lane, lane.epoch)).published_seq == 2
 
 
 async def _string(bootstrap: str, lane: LaneRow) -> bytes:

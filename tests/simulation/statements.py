@@ -13,7 +13,7 @@ import orjson
 
 from service.store import commit, journal, lanes, operations, orders, parked
 from tests.simulation.batches import Batches
-from tests.simulation.tables import LIVE, Row, Tables
+from tests.simulation.tables import LIVE, Lane, Row, Tables
 
 Rows = list[Row]
 
@@ -33,6 +33,7 @@ class Statements:
                 (lanes._CLAIM, self._claim),
                 (lanes._TAKE_AGAIN, self._take_again),
                 (lanes._RELEASE, self._release),
+                (lanes._MARK, self._mark),
                 (f"select {lanes._ROW} from lanes where lane = $1 and epoch = $2", self._read_lane),
                 (
                     (
@@ -93,16 +94,16 @@ class Statements:
         return [{"lane": lane.lane, "epoch": lane.epoch} for lane in kept]
 
     def _alive(self, lease_ttl_s: float) -> Rows:
-        since = self.now() - timedelta(seconds=lease_ttl_s)
-        return [{"worker": worker} for worker, beat in sorted(self.tables.workers.items()) if beat > since]
+        now, lease = self.now(), timedelta(seconds=lease_ttl_s)
+        beats = sorted(self.tables.workers.items())
+        return [{"worker": worker} for worker, beat in beats if now - lease < beat < now + lease]
 
     def _claim(self, worker: str, lease_ttl_s: float, limit: int) -> Rows:
         now = self.now()
         free = [
             lane
             for lane in self.tables.lanes.values()
-            if lane.halt_reason is None
-            and (lane.owner is None or (lane.lease_until is not None and lane.lease_until < now))
+            if lane.halt_reason is None and (lane.owner is None or _has_lapsed(lane, now))
         ][:limit]
         for lane in free:
             lane.epoch += 1
@@ -117,6 +118,12 @@ class Statements:
             if published_seq > lane.lane_seq:
                 raise asyncpg.CheckViolationError('violates check constraint "lanes_check"')
             lane.owner, lane.lease_until, lane.published_seq = None, None, published_seq
+        return []
+
+    def _mark(self, number: int, epoch: int, published_seq: int) -> Rows:
+        lane = self.tables.lanes[number]
+        if lane.epoch == epoch:
+            lane.published_seq = max(lane.published_seq, published_seq)
         return []
 
     def _read_lane(self, number: int, epoch: int) -> Rows:
@@ -201,6 +208,13 @@ class Statements:
             row for (of, _, _), row in self.tables.parked.items() if of == lane and row["order_id"] in order_ids
         ]
         return sorted(rows, key=lambda row: (row["record_time"], row["topic"], row["record_offset"]))
+
+
+def _has_lapsed(lane: Lane, now: datetime) -> bool:
+    if lane.lease_until is None:
+        return False
+    longest = None if lane.lease_s is None else now + timedelta(seconds=2 * lane.lease_s)
+    return lane.lease_until < now or (longest is not None and lane.lease_until > longest)
 
 
 def _plain(text: str) -> str:
