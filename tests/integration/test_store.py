@@ -12,7 +12,7 @@ from schemas.vocabulary import Kind, OperationKind, State
 from service.store import lanes, orders, parked, timers
 from service.store.commit import DataRefusedError, Record, commit
 from service.store.connection import Database
-from service.store.journal import last_seq, make_partitions, read_after
+from service.store.journal import make_partitions, read_after, tail
 from service.store.lanes import LaneFencedError, LaneMovedError, LaneRow, NotInstalledError
 from service.store.migrate import migrate
 from service.store.views import lane_rows, missing_migrations, story_of
@@ -69,7 +69,7 @@ async def test_a_batch_is_stored_whole_and_read_back_as_it_was(
     assert await parked.counts(connection, lane.lane) == {"o2": 1}
     (waiting,) = await parked.load(connection, lane.lane, ["o2"])
     assert (waiting.value, waiting.key, waiting.headers) == (b"\x00\xff", None, [("name", b"text")])
-    assert await last_seq(database, lane.lane) == 1
+    assert (await tail(database, lane.lane, 0)).lane_seq == 1
     assert [row.version for row in await read_after(database, lane.lane, 0, 10)] == [1]
     assert (await lanes.read(database, lane.lane, lane.epoch)).next_offsets == [1, 0, 0]
     story = await story_of(database, "o1")
@@ -85,7 +85,7 @@ async def test_a_stale_epoch_changes_nothing(
     with pytest.raises(LaneFencedError, match=f"is at epoch {newer.epoch}"):
         await commit(connection, a_batch(lane, 0, 0, an_order()))
     assert await orders.load(connection, lane.lane, ["o1"]) == {}
-    assert await last_seq(database, lane.lane) == 0
+    assert (await tail(database, lane.lane, 0)).lane_seq == 0
     with pytest.raises(LaneFencedError):
         await lanes.read(database, lane.lane, lane.epoch)
 
