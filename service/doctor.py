@@ -15,7 +15,7 @@ from service.kafka.refusals import KafkaRefusedError
 from service.kafka.topics import WrongTopicError, check_counts, partition_counts
 from service.store import connection as store_connection
 from service.store.connection import Database
-from service.store.lanes import NotInstalledError, lane_count
+from service.store.lanes import LAPSED, NotInstalledError, lane_count
 from service.store.views import missing_migrations
 from service.wallets.profile import WalletProfile
 
@@ -152,7 +152,9 @@ async def _lanes(config: Config, database: Database) -> str:
         halted = await connection.fetch(
             "select lane, halt_reason from lanes where halt_reason is not null order by lane"
         )
-        owned = await connection.fetchval("select count(*) from lanes where lease_until > clock_timestamp()")
+        owned = await connection.fetchval(
+            f"select count(*) from lanes where owner is not null and not {LAPSED}"  # noqa: S608 - a constant
+        )
     if halted:
         first = halted[0]
         raise NotWellError(

@@ -58,6 +58,9 @@ class LaneRow:
     now: datetime | None = None
 
 
+# Or ends later than any: the clock was set back. An engine of before 0005 does not say how long, 300 s at most.
+LAPSED = """(lease_until < clock_timestamp()
+    or lease_until > clock_timestamp() + make_interval(secs => 2 * coalesce(lease_s, 300)))"""
 _ROW = "lane, epoch, lane_seq, published_seq, next_offsets, fingerprints, clock_timestamp() as now"
 
 _HEARTBEAT = """
@@ -78,19 +81,20 @@ _HEARTBEAT = """
 """
 _ALIVE = """
     -- A heartbeat from the future is one from before the clock was set back: whoever lives has had another since.
+    -- A locked row is passed over: its worker has just come back, or somebody else forgets it.
+    with silent as materialized (
+        select worker from workers where heartbeat_at < clock_timestamp() - interval '1 hour'
+            or heartbeat_at > clock_timestamp() + make_interval(secs => $1) for update skip locked
+    ),
+    forgotten as (delete from workers where worker in (select worker from silent))
     select worker from workers where heartbeat_at > clock_timestamp() - make_interval(secs => $1)
-        and heartbeat_at < clock_timestamp() + make_interval(secs => $1)
-    order by worker
+        and heartbeat_at < clock_timestamp() + make_interval(secs => $1) order by worker
 """
 _CLAIM = f"""
     -- Materialized: a plan that ran the inner query twice would lock more lanes than it takes.
     with free as materialized (
         select lane from lanes
-        where halt_reason is null and (
-            owner is null or lease_until < clock_timestamp()
-            -- Longer than any lease: the clock was set back by more than one, and nobody has renewed it since.
-            or lease_until > clock_timestamp() + make_interval(secs => 2 * lease_s)
-        )
+        where halt_reason is null and (owner is null or {LAPSED})
         order by lane limit $3 for update skip locked
     )
     update lanes set epoch = epoch + 1, owner = $1,
@@ -161,7 +165,7 @@ async def heartbeat(database: Database, worker: str, lease_ttl_s: float, held: S
 
 
 async def alive_workers(database: Database, lease_ttl_s: float) -> list[str]:
-    """The workers whose heartbeat is younger than a lease, in the order that gives them their shares."""
+    """Workers whose heartbeat is younger than a lease, in the order of their shares; forgets the long silent."""
     async with database.acquire() as connection:
         return [row["worker"] for row in await connection.fetch(_ALIVE, lease_ttl_s)]
 

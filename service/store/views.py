@@ -10,18 +10,18 @@ import orjson
 
 from service.kafka.partition import lane_of
 from service.store.connection import Database
-from service.store.lanes import COUNTERS, lane_count
+from service.store.lanes import COUNTERS, LAPSED, lane_count
 from service.store.orders import load
 from statemachine.order import Order
 
-_LANES = """
+_LANES = f"""
     select lane, owner, epoch, halt_reason, lane_seq, published_seq, next_offsets, counters, lease_until,
         case when halt_reason is not null then 'halted'
             when owner is null then 'free'
-            when lease_until < clock_timestamp() then 'expired'
+            when {LAPSED} then 'expired'
             else 'owned' end as status
     from lanes order by lane
-"""
+"""  # noqa: S608 - a constant
 _OPERATIONS = """
     select operation_id as id, kind, amount_minor, state, attempts, complete, reason, began_at, changed_at
     from operations where lane = $1 and order_id = $2 order by began_at, operation_id

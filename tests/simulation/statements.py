@@ -96,6 +96,9 @@ class Statements:
     def _alive(self, lease_ttl_s: float) -> Rows:
         now, lease = self.now(), timedelta(seconds=lease_ttl_s)
         beats = sorted(self.tables.workers.items())
+        for worker, beat in beats:
+            if beat < now - timedelta(hours=1) or beat > now + lease:
+                del self.tables.workers[worker]
         return [{"worker": worker} for worker, beat in beats if now - lease < beat < now + lease]
 
     def _claim(self, worker: str, lease_ttl_s: float, limit: int) -> Rows:
@@ -213,8 +216,8 @@ class Statements:
 def _has_lapsed(lane: Lane, now: datetime) -> bool:
     if lane.lease_until is None:
         return False
-    longest = None if lane.lease_s is None else now + timedelta(seconds=2 * lane.lease_s)
-    return lane.lease_until < now or (longest is not None and lane.lease_until > longest)
+    longest_s = 2 * (300 if lane.lease_s is None else lane.lease_s)
+    return not now <= lane.lease_until <= now + timedelta(seconds=longest_s)
 
 
 def _plain(text: str) -> str:

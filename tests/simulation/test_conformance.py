@@ -37,6 +37,8 @@ TOPICS = ("orders.events", "wallet.callbacks", "service.completions")
 STEPS = 150
 # A lease that does not run out by itself during a trace, and one that has run out at once.
 LONG_S, NO_TIME_S = 3_600.0, -1.0
+# As if the clock had been set back by an hour and more: every heartbeat lies in the future.
+SET_BACK_S = -LONG_S
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Trace:
         held = self.dice.sample(range(LANES), self.dice.randrange(LANES + 1))
         return (
             sorted((await lanes.heartbeat(self.database, worker, self.beat_s(), held)).items()),
-            await lanes.alive_workers(self.database, LONG_S),
+            await lanes.alive_workers(self.database, self.dice.choice((LONG_S, LONG_S, SET_BACK_S))),
         )
 
     def beat_s(self) -> float:
