@@ -113,10 +113,11 @@ class LaneWorker:
         """Works until drained. Raises whatever made it doubt, halt or lose the lane."""
         lane = self.position.lane
         self._parked = await parked_rows.counts(self.connection, lane)
-        WAITED_FOR.labels(lane).set(len(self._parked))
         self._next_due = await timer_rows.earliest(self.connection, lane)
         opener = asyncio.create_task(self._open_ahead())
         opener.add_done_callback(lambda _: self._wake.set())
+        # Not before nothing can fail any more that is outside of the try: the last one would stay for ever.
+        WAITED_FOR.labels(lane).set(len(self._parked))
         try:
             while not self._draining:
                 await self._sleep()

@@ -23,6 +23,7 @@ from service.kafka import clients
 from service.kafka.access import KafkaAccess
 from service.kafka.broker import Kafka
 from service.kafka.topics import WrongTopicError, administrator, create_topics
+from service.lanes import session
 from service.lanes.intake import Intake
 from service.lanes.rebase import NotRebasedError
 from service.relay import RETRY_S
@@ -32,6 +33,7 @@ from service.store.connection import Database
 from service.store.migrate import migrate
 from service.verify import verify
 from tests.integration.conftest import names_in_lane
+from tests.logs import logs_of
 
 pytestmark = pytest.mark.integration
 
@@ -308,7 +310,11 @@ async def test_a_time_that_python_cannot_name_is_kept_as_the_last(config: Config
     await connection.close()
 
 
-async def test_how_many_orders_are_waited_for_is_told_by_whoever_has_the_lane(config: Config) -> None:
+def _waited_for() -> float | None:
+    return REGISTRY.get_sample_value("paystate_lane_orders_waited_for", {"lane": "0"})
+
+
+async def _let_one_wait(config: Config) -> None:
     connection = await asyncpg.connect(config.settings.postgres_dsn)
     await connection.execute(
         """
@@ -318,11 +324,26 @@ async def test_how_many_orders_are_waited_for_is_told_by_whoever_has_the_lane(co
     )
     await connection.close()
 
-    def told() -> float | None:
-        return REGISTRY.get_sample_value("paystate_lane_orders_waited_for", {"lane": "0"})
 
+async def test_how_many_orders_are_waited_for_is_told_by_whoever_has_the_lane(config: Config) -> None:
+    await _let_one_wait(config)
     async with running(config):
         async with asyncio.timeout(10):
-            while told() != 1:
+            while _waited_for() != 1:
                 await asyncio.sleep(0.1)
-    assert told() is None
+    assert _waited_for() is None
+
+
+async def test_a_worker_that_cannot_begin_says_of_no_order_that_it_waits(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _let_one_wait(config)
+    owner = await asyncpg.connect(config.settings.postgres_dsn)
+    await owner.execute("revoke select on paystate.timers from paystate_service")
+    await owner.close()
+    logs = logs_of(session, monkeypatch)
+    async with running(config), asyncio.timeout(10):
+        # Of both lanes.
+        while sum(entry["event"] == "lane_failed" for entry in logs) < 2 * LANES:
+            await asyncio.sleep(0.1)
+    assert _waited_for() is None
