@@ -211,6 +211,39 @@ def test_the_rules_about_loose_ends_find_what_they_forbid() -> None:
     assert not PACKAGE_HOST.search(f"--no-emit-{'index'}-url")
 
 
+# --------------------------------------------------------------------------------------------------- the runbook
+
+RUNBOOK = (ROOT / "deploy" / "RUNBOOK.md").read_text("utf-8")
+IN_PRODUCTION = [source for source in SOURCES if not source.startswith(("service/sandbox/", "service/dev/"))]
+# The last one is what a level that is chosen first is called.
+SAID_AS_ERROR = ("log.error", "log.exception", "log.critical", "tell")
+
+
+def told_as_errors(source: str) -> set[str]:
+    """The events that a module may log as errors."""
+    return {
+        ast.literal_eval(node.args[0])
+        for node in ast.walk(parsed(source))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in SAID_AS_ERROR
+    }
+
+
+def test_an_operator_finds_every_error_of_the_log_in_the_runbook() -> None:
+    page = RUNBOOK.partition("\n## What the log says as an error\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    listed = [event for row in rows for event in re.findall(r"`(\w+)`", row)]
+    assert sorted(listed) == sorted(set[str]().union(*map(told_as_errors, IN_PRODUCTION)))
+
+
+def test_every_link_into_the_runbook_leads_to_a_page() -> None:
+    titles = re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)
+    pages = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+    readme = (ROOT / "README.md").read_text("utf-8")
+    links = re.findall(r"\]\(#([^)]+)\)", RUNBOOK) + re.findall(r"RUNBOOK\.md#([^)]+)\)", readme)
+    assert links
+    assert set(links) <= pages
+
+
 # ----------------------------------------------------------------------------------------------------- the table
 
 
