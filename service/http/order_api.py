@@ -43,7 +43,8 @@ class OrderApi:
     async def create(self, request: Request, caller: str, key: str | None, body: NewOrder) -> Response:
         """See the route."""
         wish = asked(caller, key, request.url.path, body)
-        order_id = body.order_id or self.new_id().replace("-", "")
+        # From the key, as all ids are: a row that is forgotten must not lead to a second order.
+        order_id = body.order_id or wish.made_id("order_id") or self.new_id().replace("-", "")
         terms = body.model_dump(mode="json", exclude_unset=True, exclude={"order_id"})
         event = self._event("order.created", order_id, wish, terms)
         done = await once(
@@ -113,7 +114,8 @@ class OrderApi:
     async def follow(self, order_id: str, last_event_id: str | None) -> Response:
         """The order's state events, from the one after `last_event_id` on."""
         after = last_event_id or "0"
-        if not (after.isascii() and after.isdigit() and int(after[:12]) <= MAX_VERSION):
+        is_number = after.isascii() and after.isdigit() and len(after) <= len(str(MAX_VERSION))
+        if not is_number or int(after) > MAX_VERSION:
             raise ProblemError(400, "bad-last-event-id", "Last-Event-ID should be a version of the order")
         return self.streams.follow(await self.ordering.known(order_id), int(after))
 

@@ -6,12 +6,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from schemas.strict_json import MalformedRecordError, loads_object
 from service.http.bodies import BodyRefusedError, read_body
 from service.http.problems import ProblemError
 from service.observability import HTTP_REQUESTS
+from service.store.connection import UNAVAILABLE
 
 MAX_BODY_BYTES: Final = 65_536
 BODY_DEADLINE_S: Final = 10.0
@@ -61,6 +63,12 @@ class StrictRoute(APIRoute):
                 status = answer.status_code
             except HTTPException as error:
                 status = error.status_code
+                raise
+            except RequestValidationError:
+                status = 422
+                raise
+            except UNAVAILABLE:
+                status = 503
                 raise
             finally:
                 taken_s = asyncio.get_running_loop().time() - began

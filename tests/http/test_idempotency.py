@@ -29,6 +29,17 @@ async def _lapse(world: World, key: str) -> None:
         await connection.close()
 
 
+async def test_a_key_that_was_forgotten_makes_no_second_order(world: World, shop: Shop) -> None:
+    """Its row is deleted after a week, and after an attempt that was refused before it could publish."""
+    first = await shop.api.post("/v1/orders", json=MUG, headers=keyed("forgotten"))
+    connection = await asyncpg.connect(world.config.settings.postgres_dsn)
+    await connection.execute("delete from paystate.idempotency_keys where key = 'forgotten'")
+    await connection.close()
+    second = await shop.api.post("/v1/orders", json=MUG, headers=keyed("forgotten"))
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json()["order_id"] == second.json()["order_id"]
+
+
 async def test_the_same_key_gets_the_same_answer(shop: Shop) -> None:
     first = await shop.api.post("/v1/orders", json=MUG, headers=keyed("same"))
     await shop.buyer_confirms(first.json()["order_str"])

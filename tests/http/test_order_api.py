@@ -219,9 +219,10 @@ async def test_one_document_describes_bridge_and_orders(shop: Shop) -> None:
     assert "/v1/orders/{order_id}/events" in document["paths"]
     assert (await shop.api.get("/docs")).status_code == 200
     assert (await shop.api.get("/health")).json() == {"status": "ok"}
-    assert 'paystate_http_request_seconds_count{method="POST",path="/v1/orders",status="201"}' in (
-        (await shop.api.get("/metrics")).text
-    )
+    is_problem(await shop.api.post("/v1/orders", json={}), 422, "invalid-request")
+    told = (await shop.api.get("/metrics")).text
+    for status in (201, 422):
+        assert f'paystate_http_request_seconds_count{{method="POST",path="/v1/orders",status="{status}"}}' in told
 
 
 async def test_no_order_string_is_kept(world: World, shop: Shop, paystate: Paystate) -> None:
