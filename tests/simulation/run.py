@@ -27,8 +27,12 @@ SHOWN = 10
 HANGS_AFTER_S = 20.0
 
 
-class HangsError(Exception):
-    """A world that does not come to an end, and not even to its next moment."""
+class HangsError(KeyboardInterrupt):
+    """A world that does not come to an end, and not even to its next moment.
+
+    An interrupt, because asyncio lets those through: any other exception ends the task that hangs, and its session
+    would take it for a bug of the lane's and begin anew.
+    """
 
 
 @dataclass
@@ -45,13 +49,13 @@ class Result:
         self.failed |= other.failed
 
 
-def failure_of(plan: Plan, *, tells: bool = False) -> tuple[World, Exception | None]:
+def failure_of(plan: Plan, *, tells: bool = False) -> tuple[World, Exception | HangsError | None]:
     """Runs the plan's world; answers it, and what went wrong that may not."""
     world = World(plan, tells)
     try:
         with _patience():
             world.run()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the seed fails
+    except (Exception, HangsError) as error:  # noqa: BLE001 - whatever it is, the seed fails
         return world, error
     return world, None
 
@@ -84,7 +88,7 @@ def run_seeds(seeds: Iterable[int]) -> Result:
     return result
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0][:300]
 
 

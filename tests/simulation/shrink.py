@@ -11,7 +11,7 @@ from tests.simulation.plan import Plan
 MAX_TRIES = 400
 
 
-def shortest(plan: Plan, fails: Callable[[Plan], Exception | None]) -> Plan:
+def shortest(plan: Plan, fails: Callable[[Plan], BaseException | None]) -> Plan:
     """The smallest plan that was found to fail in the same way."""
     error = fails(plan)
     if error is None:
