@@ -76,6 +76,8 @@ class Caller:
         # of the lane it was heard that it has to be sent again.
         self._heard: defaultdict[str, set[str]] = defaultdict(set)
         self._to_be_sent: dict[str, int] = {}
+        # By request number, the lane's epoch when this process last called or asked under it.
+        self._under_way: dict[str, int | None] = {}
         # What it has sent and got no answer to that can be believed, and the lane's epoch then.
         self._unanswered: dict[str, int | None] = {}
         # How many questions there were about each order, and of those before each release was last sent.
@@ -88,6 +90,7 @@ class Caller:
         """What may have been sent already is looked up first; a release always: wallets release by themselves."""
         number, kind = call["request_no"], call["call"]
         epoch = self._calls.epoch_of(self._name, call["order_id"])
+        self._under_way[number] = epoch
         must(
             epoch is None or self._ended.get(number) != epoch,
             "P5: the answer to a call is its end: nobody asks what is known",
@@ -126,6 +129,9 @@ class Caller:
         if not number or said is None or said.get("request_no") != number:
             return
         epoch = self._calls.epoch_of(self._name, call["order_id"])
+        if epoch != self._under_way.get(number):
+            # The lane was taken again meanwhile: whoever takes up its operations now has not heard this answer.
+            epoch = None
         self._unanswered.pop(number, None)
         if call["call"] == "query":
             self._heard[number].add(str(said.get("trade")))
