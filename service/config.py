@@ -65,8 +65,8 @@ class Settings(KafkaSettings):
         default=0, description="Where `paystate run` shows its Prometheus metrics, on loopback; 0 is nowhere."
     )
     api_keys_on_loopback: bool = Field(
-        default=False,
-        description="Ask callers on this machine for an API key too, as when a proxy here stands in front.",
+        default=True,
+        description="Ask callers on this machine for an API key, too: a proxy here looks like one of them.",
     )
     profiles: dict[str, Any] = Field(default_factory=dict, description="The wallet profiles, by name.")
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from service.dev import unprivileged
 
-STOP_S = 15.0
+# Longer than `paystate serve` waits for its requests.
+STOP_S = 20.0
 PREDECESSOR_S = 10.0
 POLL_S = 0.05
 LOG_TAIL_LINES = 15

@@ -1,7 +1,8 @@
 """Who may call: the holder of an API key, or a program on this machine where that is enough.
 
 A peer's address is that of its connection. What a header says of where a request came from is never believed;
-that there is such a header shows that the request did not begin on this machine.
+that there is such a header shows that the request did not begin on this machine. A proxy here that adds none
+cannot be told from a program here, so that keys are asked for unless somebody says otherwise.
 """
 
 import re
@@ -25,8 +26,8 @@ _CHALLENGE: Final = {"www-authenticate": 'Bearer realm="paystate"'}
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="api key",
-    description="`<id>.<secret>`, made with `paystate api-keys create NAME`. Not needed on this machine,"
-    " unless PAYSTATE_API_KEYS_ON_LOOPBACK is set.",
+    description="`<id>.<secret>`, made with `paystate api-keys create NAME`. Not needed on this machine"
+    " where PAYSTATE_API_KEYS_ON_LOOPBACK is false.",
 )
 
 FindKey = Callable[[str, str], Awaitable[ApiKey | None]]
@@ -69,7 +70,12 @@ def _is_on_this_machine(request: Request) -> bool:
     if any(name in request.headers for name in FORWARDED):
         return False
     # A name that a stranger's page has made to point here is not one of ours.
-    if not _LOCAL_HOST.fullmatch(request.headers.get("host", "")):
+    host = request.headers.get("host", "")
+    if not _LOCAL_HOST.fullmatch(host):
+        return False
+    # Any page may have the browser post here; it says whose page it is (Fetch, 3.2; `null` where that is a secret).
+    origin = request.headers.get("origin")
+    if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
         return False
     return request.client is not None and is_loopback(request.client.host)
 

@@ -5,7 +5,7 @@ uvicorn by itself waits for ever for the end of a request's head, and for a body
 
 import asyncio
 import resource
-from typing import Final
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -22,6 +22,12 @@ MAX_CONNECTIONS: Final = 4_096
 RESERVED_FILES: Final = 128
 # A head that has not ended within so much; the parser itself would keep all of it.
 MAX_HEAD_BYTES: Final = 65_536
+# Each costs a hundred bytes, however short it is; a browser behind two proxies sends thirty.
+MAX_HEADERS: Final = 128
+
+
+class _TooManyHeadersError(Exception):
+    """Raised into the parser, which stops."""
 
 
 def room() -> int:
@@ -49,6 +55,8 @@ class GuardedProtocol(HttpToolsProtocol):
     _has_ended = False
     _is_in_head = False
     _head_bytes = 0
+    # The request that is being answered: not the last one that came, where a peer does not wait for its answers.
+    _answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """As uvicorn; the first request is awaited, and there is room for it."""
@@ -97,14 +105,23 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """As uvicorn; but what comes behind a body is not of the head that has been acted upon."""
-        if self._is_in_head:
-            super().on_header(name, value)
+        if not self._is_in_head:
+            return
+        super().on_header(name, value)
+        if len(self.headers) > MAX_HEADERS:
+            # The parser makes an error of its own of it, and that is answered.
+            self._is_in_head = False
+            raise _TooManyHeadersError
 
     def on_headers_complete(self) -> None:
         """As uvicorn; the application may take the short way."""
         self._is_in_head = False
         super().on_headers_complete()
         at_once.offer(self.scope, self.cycle)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own kind
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         """As uvicorn; the request is here, and nothing is awaited any more."""
@@ -129,7 +146,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self._writing = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As uvicorn; nothing is awaited any more."""
+        """As uvicorn; nothing is awaited any more, and whoever is answering learns that nobody listens.
+
+        uvicorn tells only the last request that came, and an event stream would go on for its lifetime.
+        """
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         for timer in (self._receiving, self._writing, self.timeout_keep_alive_task):
             if timer is not None:
                 timer.cancel()

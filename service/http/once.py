@@ -74,7 +74,8 @@ async def once(
     try:
         answer = await carry_out(claim.event)
     except ProblemError as error:
-        await (keys.forget if error.unpublished else keys.let_go)(caller, key)
+        # Where it was tried before, that may have been published: the key stays with it.
+        await (keys.forget if error.unpublished and claim.is_new else keys.let_go)(caller, key)
         raise
     if decided(answer):
         return Done(await keys.answer(caller, key, answer), claim.event)

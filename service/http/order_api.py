@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import orjson
 from fastapi import Request, Response
@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from schemas.identifiers import InvalidOrderIdError, check_order_id
-from schemas.vocabulary import State, Topic
+from schemas.vocabulary import Topic
 from service.http import problems
 from service.http.bridge import TRACEPARENT
 from service.http.event_stream import EventStreams
@@ -23,10 +23,13 @@ from service.state_events import rfc3339
 from service.store.connection import Database
 from service.store.idempotency import Answer, Event, IdempotencyKeys
 from service.store.views import dead_letters_of_key, order_document, story_of
+from statemachine.seen import COMPLETION, REFUND
 
 NO_STORE: Final = {"cache-control": "no-store"}
 # The largest that Postgres takes for one.
 MAX_VERSION: Final = 2**31 - 1
+# The ids by which an order knows what has moved money, as they stand in a body, and where it keeps them.
+_IDS: Final = {"completion_id": COMPLETION, "refund_id": REFUND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +68,24 @@ class OrderApi:
     async def tell(  # noqa: PLR0917 - a request has its parts
         self, request: Request, caller: str, key: str | None, order_id: str, type_: str, body: BaseModel
     ) -> Response:
-        """Publishes an event about an order; ids that the body leaves out are made."""
+        """Publishes an event about an order; an id that the body leaves out is made from the key.
+
+        Raises ProblemError 422 where money would move twice if the request were repeated: it has neither.
+        """
         _check(order_id)
         wish = asked(caller, key, request.url.path, body)
         fields = body.model_dump(mode="json", exclude_unset=True)
         made = {}
-        for name in ("completion_id", "refund_id"):
+        identity = None
+        for name, source in _IDS.items():
             if name in type(body).model_fields:
-                made[name] = fields[name] = fields.get(name) or wish.made_id(name) or self.new_id()
+                made[name] = fields[name] = fields.get(name) or wish.made_id(name) or _missing(name)
+                identity = source, made[name]
         event = self._event(type_, order_id, wish, fields)
         topic = Topic.COMPLETIONS if type_ == "service.completed" else Topic.ORDERS
 
         async def publish(event: Event) -> Answer:
-            answer = await self.ordering.tell(topic, event, _trace(request))
+            answer = await self.ordering.tell(topic, event, identity, _trace(request))
             return Answer(answer.status, answer.body | made)
 
         done = await once(self.keys, wish, event, publish, decided=lambda _: True)
@@ -101,11 +109,10 @@ class OrderApi:
         if story is None:
             dead = await dead_letters_of_key(self.database, order_id)
             raise no_such_order(f"there is no such order: {dead[-1]['reason']}" if dead else "")
-        wanted = order_str and story.order.state is State.PAYING
         document = {
             **order_document(story.order),
             "expires_at": expires_at(story.order),
-            "order_str": await self.ordering.order_str(story.order) if wanted else None,
+            "order_str": await self.ordering.order_str(story.order) if order_str else None,
             "operations": story.operations,
             "timeline": story.timeline,
         }
@@ -125,6 +132,14 @@ def _check(order_id: str) -> None:
         check_order_id(order_id)
     except InvalidOrderIdError:
         raise no_such_order() from None
+
+
+def _missing(name: str) -> NoReturn:
+    raise ProblemError(
+        422,
+        "id-needed",
+        f"a {name} or an Idempotency-Key is needed: with neither, whoever repeats this request moves money twice",
+    )
 
 
 def _trace(request: Request) -> Headers:

@@ -10,7 +10,7 @@ from schemas.state_events import StateEvent
 from schemas.vocabulary import Kind, LatePayment, State
 
 RequestId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-FROM_KEY = "Made from the Idempotency-Key, or anew, when absent."
+FROM_KEY = "Made from the Idempotency-Key when absent; one of the two is needed."
 
 
 class NewOrder(OrderTerms):
@@ -61,7 +61,7 @@ class OrderMade(BaseModel):
     state: State | None
     version: int
     order_str: str | None = Field(
-        description="Opaque; hand it to `my.tradePay` as it is. Null while the order is not issued."
+        description="Opaque; hand it to `my.tradePay` as it is. Null unless the order is `paying`."
     )
     expires_at: str | None = Field(description="Until then the buyer can pay. RFC 3339, UTC.")
 
@@ -73,6 +73,10 @@ class Accepted(BaseModel):
     event_id: str
     completion_id: str | None = None
     refund_id: str | None = None
+    taken_before: bool = Field(
+        description="The order had taken its `completion_id` or `refund_id` before: nothing was published, and"
+        " nothing is done again, whatever became of the first."
+    )
 
 
 class OrderShown(BaseModel):

@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from schemas.identifiers import InvalidOrderIdError, check_order_id
-from schemas.vocabulary import Topic
+from schemas.vocabulary import State, Topic
 from service.http.polling import Poll
 from service.http.problems import ProblemError, problem, unavailable
 from service.kafka.partition import lane_of
@@ -89,16 +89,22 @@ class Ordering:
         nothing = {"state": None, "version": 0, "expires_at": None}
         return Answer(202, {"order_id": event.order_id, **nothing})
 
-    async def tell(self, topic: Topic, event: Event, headers: Headers) -> Answer:
+    async def tell(self, topic: Topic, event: Event, identity: tuple[str, str] | None, headers: Headers) -> Answer:
         """Publishes an event about an order, unless that was done. 202 with the event's id.
 
-        Raises ProblemError: 404 no such order, 422 a lane would not take it, 503.
+        `identity` is the source and the id under which an order takes such an event once, whatever its event id:
+        `taken_before` says that it has, and that nothing was published. Raises ProblemError: 404 no such order,
+        422 a lane would not take it, 503.
         """
         order = await self.known(event.order_id)
-        if not is_seen(order, EVENT, event.event_id):
+        was_published = is_seen(order, EVENT, event.event_id)
+        taken_before = not was_published and identity is not None and is_seen(order, *identity)
+        if not was_published:
             self._check(topic, event)
-            await self._send(topic, event, headers)
-        return Answer(202, {"order_id": event.order_id, "event_id": event.event_id})
+            if not taken_before:
+                await self._send(topic, event, headers)
+        said = {"order_id": event.order_id, "event_id": event.event_id, "taken_before": taken_before}
+        return Answer(202, said)
 
     async def known(self, order_id: str) -> Order:
         """The order. Raises ProblemError 404."""
@@ -111,9 +117,9 @@ class Ordering:
         return order
 
     async def order_str(self, order: Order) -> str | None:
-        """The order's string, the same bytes each time; None when it was not issued."""
+        """The order's string, the same bytes each time; None unless the order is `paying`."""
         adapter = self._adapters.get(order.profile)
-        if adapter is None or order.issued_at is None:
+        if adapter is None or order.state is not State.PAYING:
             return None
         try:
             # RSA-2048 takes most of a millisecond, and releases the interpreter's lock.

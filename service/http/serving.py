@@ -14,7 +14,8 @@ from service.http.guarding import GuardedProtocol
 # Longer than clients keep idle connections, so that they are the ones to close them: the other way round
 # a request can meet a connection that is just going away.
 KEEP_ALIVE_S = 75
-GRACE_S = 3
+# Requests that are here may take 16 s (their event, and then its order), and have an answer by then.
+GRACE_S = 18
 
 
 class _Server(uvicorn.Server):

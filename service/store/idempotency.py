@@ -26,7 +26,7 @@ _CLAIM = """
     values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + make_interval(secs => $8))
     on conflict (lane, caller, key) do update set held_until = excluded.held_until
     where k.status is null and k.held_until <= clock_timestamp() and k.fingerprint = excluded.fingerprint
-    returning order_id, event_id, record
+    returning order_id, event_id, record, xmax = 0 as is_new
 """
 _KEPT = """
     select fingerprint, order_id, event_id, record, status, response
@@ -77,11 +77,15 @@ class Standing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """How the key stands, with the event that was first written down, and its answer if there is one."""
+    """How the key stands, with the event that was first written down, and its answer if there is one.
+
+    `is_new`: nobody can have published the event yet.
+    """
 
     standing: Standing
     event: Event
     answer: Answer | None = None
+    is_new: bool = False
 
 
 class IdempotencyKeys:
@@ -102,7 +106,7 @@ class IdempotencyKeys:
                 _CLAIM, *place, fingerprint, event.order_id, event.event_id, event.record, HELD_S
             )
             if row is not None:
-                return Claim(Standing.OURS, _event(row))
+                return Claim(Standing.OURS, _event(row), is_new=row["is_new"])
             row = await connection.fetchrow(_KEPT, *place)
         if row is None:
             # Forgotten between the two statements: whoever held it was refused. The caller comes again.

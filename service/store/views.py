@@ -29,6 +29,11 @@ _OPERATIONS = """
 # An order's bookkeeping, of no use to anybody who reads it.
 _INTERNAL = ("seen", "request_counts", "captured_by_us_minor", "released_by_us_minor", "refunded_by_us_minor")
 _MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
+DEAD_LETTERS_SHOWN = 20
+_DEAD_LETTERS = """
+    select topic, record_offset, reason, died_at from dead_letters
+    where lane = $1 and record_key = $2 order by died_at desc limit $3
+"""
 _TIMELINE = "select event from journal where lane = $1 and order_id = $2 order by version"
 
 
@@ -54,15 +59,11 @@ async def story_of(database: Database, order_id: str) -> Story | None:
 
 
 async def dead_letters_of_key(database: Database, order_id: str) -> list[asyncpg.Record]:
-    """The dead letters that were keyed with an order's id: why an order that somebody sent is not there."""
+    """The last dead letters that were keyed with an order's id: why an order that somebody sent is not there."""
     lane = lane_of(order_id, await lane_count(database))
     async with database.acquire() as connection:
-        return await connection.fetch(
-            "select topic, record_offset, reason, died_at from dead_letters"
-            " where lane = $1 and record_key = $2 order by died_at",
-            lane,
-            order_id.encode(),
-        )
+        rows = await connection.fetch(_DEAD_LETTERS, lane, order_id.encode(), DEAD_LETTERS_SHOWN)
+    return rows[::-1]
 
 
 async def missing_migrations(database: Database) -> list[str]:

@@ -14,7 +14,7 @@ from service.http.bridge import Bridge
 from service.http.callers import Callers
 from service.http.event_stream import EventStreams
 from service.http.order_api import OrderApi
-from service.http.ordering import Limits, Ordering, Publish
+from service.http.ordering import Limits, Ordering, Publish, Refusal
 from service.kafka.broker import Kafka
 from service.kafka.forwarder import Forwarder
 from service.lanes.inbox import Inbox
@@ -35,6 +35,7 @@ async def served(
     *,
     publish: Publish | None = None,
     limits: Limits | None = None,
+    refusal: Refusal | None = None,
     keys_on_loopback: bool = False,
     **stream_options: Any,
 ) -> AsyncIterator[httpx2.AsyncClient]:
@@ -46,7 +47,7 @@ async def served(
     rows = OrderRows(database, settings.lanes)
     api = OrderApi(
         database,
-        Ordering(rows, adapters, publish or publisher.publish, Inbox(adapters).refusal, limits),
+        Ordering(rows, adapters, publish or publisher.publish, refusal or Inbox(adapters).refusal, limits),
         IdempotencyKeys(database, settings.lanes),
         EventStreams(rows, **stream_options),
         SystemClock().now,

@@ -7,6 +7,7 @@ from fastapi import Request
 from fastapi.security import HTTPAuthorizationCredentials
 
 from service.clock import SystemClock
+from service.config import Settings
 from service.http.callers import LOOPBACK, Callers, is_loopback
 from service.http.problems import ProblemError
 from service.sandbox.demo.world import World
@@ -63,6 +64,23 @@ async def test_what_a_header_says_of_the_peer_lets_nobody_in(header: str) -> Non
 async def test_a_strangers_page_that_points_its_name_here_is_not_this_machine() -> None:
     with pytest.raises(ProblemError, match="an API key is needed"):
         await caller("127.0.0.1", host="evil.example")
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:3000", "http://127.0.0.1:8000/", ""]
+)
+async def test_a_page_of_another_origin_is_not_this_machine(origin: str) -> None:
+    with pytest.raises(ProblemError, match="an API key is needed"):
+        await caller("127.0.0.1", origin=origin)
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", "http://LOCALHOST:8000"])
+async def test_our_own_page_is(origin: str) -> None:
+    assert await caller("127.0.0.1", host=origin.partition("//")[2].lower(), origin=origin) == LOOPBACK
+
+
+def test_keys_are_wanted_unless_somebody_says_otherwise() -> None:
+    assert Settings.model_fields["api_keys_on_loopback"].default is True
 
 
 async def test_keys_can_be_wanted_on_this_machine_too() -> None:

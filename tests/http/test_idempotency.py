@@ -46,7 +46,8 @@ async def test_the_same_key_gets_the_same_answer(shop: Shop) -> None:
     await shop.state(first.json()["order_id"], State.PAID)
     second = await shop.api.post("/v1/orders", json=dict(reversed(MUG.items())), headers=keyed("same"))
     assert (first.status_code, second.status_code) == (201, 201)
-    assert first.json() == second.json()
+    # What was answered; but what can be paid no more is not handed out once more.
+    assert second.json() == first.json() | {"order_str": None}
     assert "idempotency-replayed" not in first.headers
     assert second.headers["idempotency-replayed"] == "true"
     assert second.headers["location"] == first.headers["location"]
@@ -155,6 +156,52 @@ async def test_a_refused_request_leaves_the_key_free(shop: Shop) -> None:
     bad = MUG | {"profile": "nobody"}
     is_problem(await shop.api.post("/v1/orders", json=bad, headers=keyed("mended")), 422, "order-refused")
     assert (await shop.api.post("/v1/orders", json=MUG, headers=keyed("mended"))).status_code == 201
+
+
+async def test_a_key_is_not_forgotten_for_a_repeat_that_is_refused(world: World, shop: Shop) -> None:
+    """The first attempt may have been published, though nobody was told so."""
+
+    async def never_told(*_: Any) -> int:
+        raise TimeoutError
+
+    headers, path = keyed("refused_later"), "/v1/orders/key_refused_later"
+    await shop.api.post("/v1/orders", json=POWER_BANK | {"order_id": "key_refused_later"})
+    body = {"amount_minor": 1, "currency": "CNY"}
+    async with served(world, publish=never_told) as client:
+        is_problem(await client.post(f"{path}/completions", json=body, headers=headers), 503, "unavailable")
+    async with served(world, refusal=lambda *_: "no") as client:
+        is_problem(await client.post(f"{path}/completions", json=body, headers=headers), 422, "event-refused")
+    other = await shop.api.post(f"{path}/completions", json=body | {"amount_minor": 2}, headers=headers)
+    is_problem(other, 422, "key-reused")
+
+
+@pytest.mark.parametrize(("what", "name"), [("completions", "completion_id"), ("refunds", "refund_id")])
+async def test_money_needs_an_id_or_a_key(shop: Shop, what: str, name: str) -> None:
+    """Somebody who comes again after a 503, as told, would move it a second time."""
+    path, body = f"/v1/orders/key_none/{what}", {"amount_minor": 100, "currency": "CNY"}
+    assert name in is_problem(await shop.api.post(path, json=body), 422, "id-needed")["detail"]
+    is_problem(await shop.api.post(path, json=body | {name: None}), 422, "id-needed")
+
+
+async def test_whoever_asks_under_an_id_that_was_taken_is_told_so(shop: Shop) -> None:
+    made = (await shop.api.post("/v1/orders", json=MUG)).json()
+    await shop.buyer_confirms(made["order_str"])
+    await shop.state(made["order_id"], State.PAID)
+    path = f"/v1/orders/{made['order_id']}/refunds"
+    refund = {"amount_minor": 100, "currency": "CNY", "refund_id": "r1"}
+    # One that is refused by its order may be asked for again.
+    await shop.api.post(path, json=refund | {"amount_minor": 451})
+    await shop.seen(made["order_id"], "refund_requested")
+    first = await shop.api.post(path, json=refund)
+    await shop.seen(made["order_id"], "refund_succeeded")
+    second = await shop.api.post(path, json=refund)
+    assert [reply.status_code for reply in (first, second)] == [202, 202]
+    assert [reply.json()["taken_before"] for reply in (first, second)] == [False, True]
+    shown = (await shop.api.get(f"/v1/orders/{made['order_id']}")).json()
+    assert shown["refunded_minor"] == 100
+    known = {event["cause_event_id"] for event in shown["timeline"]}
+    assert first.json()["event_id"] in known
+    assert second.json()["event_id"] not in known
 
 
 async def test_a_refund_is_asked_for_once_even_after_its_row_is_gone(world: World, shop: Shop) -> None:

@@ -78,6 +78,23 @@ async def test_a_killed_api_is_forgiven(world: World, shop: Shop) -> None:
     assert sum(event["cause_topic"] == Topic.ORDERS for event in shop.events[order_id]) == 2
 
 
+async def test_an_api_that_is_to_stop_answers_first(world: World) -> None:
+    engine = world.children["engine"]
+    async with another_api(world) as (api, client):
+        os.kill(engine.pid, signal.SIGSTOP)
+        try:
+            answered = asyncio.create_task(client.post("/v1/orders", json=MUG, headers={"idempotency-key": "stop"}))
+            await _published(world, "stop")
+            os.kill(api.pid, signal.SIGTERM)
+            # An answer takes so long while an engine is started again.
+            await asyncio.sleep(4)
+            assert not answered.done()
+        finally:
+            os.kill(engine.pid, signal.SIGCONT)
+        assert (await answered).status_code == 201
+        assert await asyncio.to_thread(api.wait_end, 10) == 0
+
+
 async def test_the_service_can_look_keys_up_and_neither_make_nor_revoke_them(world: World) -> None:
     database = wiring.database(world.config)
     try:

@@ -1,15 +1,19 @@
 """The order API on the whole road: what is asked over HTTP becomes an order, and its order string pays."""
 
 import asyncio
+import os
 from typing import Any
 
 import asyncpg
 import pytest
 
 from schemas.vocabulary import State, Topic
+from service import wiring
 from service.http.ordering import Limits
+from service.kafka.partition import lane_of
 from service.sandbox.demo.shop import Shop
 from service.sandbox.demo.world import World
+from service.store.views import dead_letters_of_key
 from tests.http.api import MUG, POWER_BANK, is_problem, served
 from tests.integration.conftest import Paystate, answer
 
@@ -62,9 +66,9 @@ async def test_a_service_is_completed_and_part_of_the_money_goes_back(shop: Shop
     await shop.buyer_confirms(made["order_str"])
     await shop.state("api_bank", State.AUTHORIZED)
 
-    completion = {"amount_minor": 7_000, "currency": "CNY"}
+    completion = {"completion_id": "c1", "amount_minor": 7_000, "currency": "CNY"}
     completed = (await shop.api.post("/v1/orders/api_bank/completions", json=completion)).json()
-    assert completed.keys() == {"order_id", "event_id", "completion_id"}
+    assert completed.keys() == {"order_id", "event_id", "completion_id", "taken_before"}
     await shop.state("api_bank", State.CAPTURED)
 
     refund = {"refund_id": "r1", "amount_minor": 500, "currency": "CNY", "reason": "it was late"}
@@ -151,13 +155,13 @@ async def test_a_body_that_is_none_is_a_problem(
 
 @pytest.mark.parametrize("order_id", ["nobody_knows_me", "a__b", "%00", "x" * 60])
 async def test_an_unknown_order_is_not_found(shop: Shop, order_id: str) -> None:
-    refund = {"amount_minor": 1, "currency": "CNY"}
+    refund, key = {"amount_minor": 1, "currency": "CNY"}, {"idempotency-key": "nobody"}
     for reply in (
         await shop.api.get(f"/v1/orders/{order_id}"),
         await shop.api.get(f"/v1/orders/{order_id}/events"),
         await shop.api.post(f"/v1/orders/{order_id}/cancel"),
-        await shop.api.post(f"/v1/orders/{order_id}/refunds", json=refund),
-        await shop.api.post(f"/v1/orders/{order_id}/completions", json=refund),
+        await shop.api.post(f"/v1/orders/{order_id}/refunds", json=refund, headers=key),
+        await shop.api.post(f"/v1/orders/{order_id}/completions", json=refund, headers=key),
         await shop.api.post(f"/v1/orders/{order_id}/client-result", json={"result_code": "9000"}),
     ):
         is_problem(reply, 404, "no-such-order")
@@ -185,6 +189,26 @@ async def test_an_order_that_takes_too_long_can_be_looked_for(world: World) -> N
         assert (reply.status_code, reply.json()["state"], reply.json()["order_str"]) == (202, None, None)
         assert reply.headers["location"] == f"/v1/orders/{reply.json()['order_id']}"
         is_problem(await client.get(reply.headers["location"]), 404, "no-such-order")
+
+
+async def test_a_long_history_of_dead_letters_is_not_read_whole(world: World) -> None:
+    database = wiring.owned_database(world.config)
+    try:
+        async with database.acquire() as connection:
+            # A key may be longer than a B-tree takes.
+            await connection.executemany(
+                "insert into dead_letters (lane, topic, record_offset, record_key, headers, record_time, reason)"
+                " values ($1, 'orders.events', $2, $3, '[]', now(), $4)",
+                [
+                    (lane_of("api_many", world.config.settings.lanes), -1 - n, key, f"reason {n}")
+                    for n in range(100)
+                    for key in [b"api_many" if n % 2 else os.urandom(5_000)]
+                ],
+            )
+        rows = await dead_letters_of_key(database, "api_many")
+    finally:
+        await database.close()
+    assert [row["reason"] for row in rows] == [f"reason {n}" for n in range(61, 100, 2)]
 
 
 async def test_an_order_that_becomes_a_dead_letter_says_why(world: World, shop: Shop) -> None:

@@ -188,3 +188,37 @@ async def test_what_comes_behind_a_body_is_no_header() -> None:
         writer.close()
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"\r\n\r\n3")
+
+
+async def test_a_head_has_so_many_headers_and_no_more() -> None:
+    async with impatient() as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+        writer.write(head + b"a:\r\n" * (guarding.MAX_HEADERS - 2) + b"\r\nabc")
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n3"), 3)).startswith(b"HTTP/1.1 200")
+        writer.write(head + b"a:\r\n" * (guarding.MAX_HEADERS - 1) + b"\r\nabc")
+        answer = await asyncio.wait_for(reader.read(), 3)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"Invalid HTTP request" in answer
+
+
+async def test_whoever_answers_learns_that_the_peer_is_gone_though_another_request_has_come() -> None:
+    gone = asyncio.Event()
+    app = FastAPI()
+
+    @app.get("/stream")
+    async def stream(request: Request) -> None:
+        while not await request.is_disconnected():
+            await asyncio.sleep(0.02)
+        gone.set()
+
+    async with running(app, protocol=Impatient) as url:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        one = b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
+        writer.write(one)
+        await asyncio.sleep(0.1)
+        writer.write(one)
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+        await asyncio.wait_for(gone.wait(), 3)

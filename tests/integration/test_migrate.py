@@ -27,12 +27,13 @@ async def test_a_migration_does_not_make_everybody_wait_behind_a_long_transactio
         # As it was before lanes had their last column.
         await reader.execute("update alembic_version set version_num = '0004'")
         await reader.execute("alter table lanes drop column lease_s")
+        await reader.execute("drop index dead_letters_by_key")
         async with reader.transaction():
             await reader.fetch("select * from lanes")
             async with asyncio.timeout(SOON_S):
                 with pytest.raises(NotMigratedError, match="run `paystate migrate` again when it has ended"):
                     await migrate(database_dsn, 2)
-        assert await missing_migrations(database) == ["0005_lease_by_commit"]
+        assert await missing_migrations(database) == ["0005_lease_by_commit", "0006_dead_letters_by_key"]
         await migrate(database_dsn, 2)
         assert await missing_migrations(database) == []
     finally:

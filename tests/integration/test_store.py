@@ -216,6 +216,7 @@ async def test_a_database_that_was_never_migrated_says_so(database_dsn: str) -> 
         "0003_order_api",
         "0004_journal_months",
         "0005_lease_by_commit",
+        "0006_dead_letters_by_key",
     ]
     await bare.close()
 

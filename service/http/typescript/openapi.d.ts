@@ -212,6 +212,11 @@ export interface components {
             completion_id?: string | null;
             /** Refund Id */
             refund_id?: string | null;
+            /**
+             * Taken Before
+             * @description The order had taken its `completion_id` or `refund_id` before: nothing was published, and nothing is done again, whatever became of the first.
+             */
+            taken_before: boolean;
         };
         /**
          * Cancellation
@@ -239,7 +244,7 @@ export interface components {
         Completion: {
             /**
              * Completion Id
-             * @description Made from the Idempotency-Key, or anew, when absent.
+             * @description Made from the Idempotency-Key when absent; one of the two is needed.
              */
             completion_id?: string | null;
             /**
@@ -339,7 +344,7 @@ export interface components {
             version: number;
             /**
              * Order Str
-             * @description Opaque; hand it to `my.tradePay` as it is. Null while the order is not issued.
+             * @description Opaque; hand it to `my.tradePay` as it is. Null unless the order is `paying`.
              */
             order_str: string | null;
             /**
@@ -423,7 +428,7 @@ export interface components {
         Refund: {
             /**
              * Refund Id
-             * @description Made from the Idempotency-Key, or anew, when absent.
+             * @description Made from the Idempotency-Key when absent; one of the two is needed.
              */
             refund_id?: string | null;
             /**
