@@ -93,33 +93,33 @@ class LaneSession:
                 await lane_rows.release(self.ports.database, self.row.lane, self.row.epoch, self.row.published_seq)
 
     async def _keep(self) -> None:
-        lane, epoch = self.row.lane, self.row.epoch
         failures = 0
-        with structlog.contextvars.bound_contextvars(lane=lane):
-            while True:
-                before = self.row.lane_seq, self.row.next_offsets
-                try:
-                    await self._once()
-                except LaneFencedError as error:
-                    log.info("lane_fenced", reason=str(error))
+        while True:
+            # For the log of all that begins below: tasks copy it, and so it is that of whoever started them.
+            structlog.contextvars.bind_contextvars(lane=self.row.lane, epoch=self.row.epoch)
+            before = self.row.lane_seq, self.row.next_offsets
+            try:
+                await self._once()
+            except LaneFencedError as error:
+                log.info("lane_fenced", reason=str(error))
+                return
+            except LaneHaltedError as error:
+                await self._halt(error)
+                return
+            except WAITS as error:
+                log.warning("lane_waits", error=repr(error))
+            except Exception as error:
+                # The top of the loop: a bug of ours. The lane begins anew, and stops if that does not help.
+                failures += 1
+                log.exception("lane_failed", failures=failures)
+                if failures >= MAX_FAILURES:
+                    reason = f"failed {failures} times in a row without a commit: {error!r}"
+                    await self._halt(LaneHaltedError(reason))
                     return
-                except LaneHaltedError as error:
-                    await self._halt(error)
-                    return
-                except WAITS as error:
-                    log.warning("lane_waits", epoch=epoch, error=repr(error))
-                except Exception as error:
-                    # The top of the loop: a bug of ours. The lane begins anew, and stops if that does not help.
-                    failures += 1
-                    log.exception("lane_failed", epoch=epoch, failures=failures)
-                    if failures >= MAX_FAILURES:
-                        reason = f"failed {failures} times in a row without a commit: {error!r}"
-                        await self._halt(LaneHaltedError(reason))
-                        return
-                if self._draining or not await self._take_again():
-                    return
-                if (self.row.lane_seq, self.row.next_offsets) != before:
-                    failures = 0
+            if self._draining or not await self._take_again():
+                return
+            if (self.row.lane_seq, self.row.next_offsets) != before:
+                failures = 0
 
     async def _take_again(self) -> bool:
         """After a doubt: the lane under a new epoch, once there is a database. False when it is another's."""

@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict
 from typing import Any
 
+import structlog
+
 from schemas.vocabulary import Flag, Kind, OperationState
 from service.kafka.partition import lane_of
 from tests.simulation.accounts import DONE, REFUSED, Account
@@ -19,10 +21,14 @@ class Calls:
         self.sent: set[str] = set()
 
     def epoch_of(self, name: str, order_id: str) -> int | None:
-        """That of the order's lane, while the process has it: one that was stopped goes on with what it began."""
+        """That in which the caller has the order's lane; None when it has it no more, and only ends what it began.
+
+        What the lane's row says by itself is not enough: the process may have the lane again, and not know yet.
+        """
         lanes = self._judge.tables.lanes
         lane = lanes[lane_of(order_id, len(lanes))]
-        return lane.epoch if lane.owner == name else None
+        believed: int = structlog.contextvars.get_contextvars()["epoch"]
+        return believed if (lane.owner, lane.epoch) == (name, believed) else None
 
     def state_of(self, order_id: str, number: str) -> str:
         """That of the operation, as it is stored."""
@@ -76,8 +82,6 @@ class Caller:
         # of the lane it was heard that it has to be sent again.
         self._heard: defaultdict[str, set[str]] = defaultdict(set)
         self._to_be_sent: dict[str, int] = {}
-        # By request number, the lane's epoch when this process last called or asked under it.
-        self._under_way: dict[str, int | None] = {}
         # What it has sent and got no answer to that can be believed, and the lane's epoch then.
         self._unanswered: dict[str, int | None] = {}
         # How many questions there were about each order, and of those before each release was last sent.
@@ -90,7 +94,6 @@ class Caller:
         """What may have been sent already is looked up first; a release always: wallets release by themselves."""
         number, kind = call["request_no"], call["call"]
         epoch = self._calls.epoch_of(self._name, call["order_id"])
-        self._under_way[number] = epoch
         must(
             epoch is None or self._ended.get(number) != epoch,
             "P5: the answer to a call is its end: nobody asks what is known",
@@ -129,9 +132,6 @@ class Caller:
         if not number or said is None or said.get("request_no") != number:
             return
         epoch = self._calls.epoch_of(self._name, call["order_id"])
-        if epoch != self._under_way.get(number):
-            # The lane was taken again meanwhile: whoever takes up its operations now has not heard this answer.
-            epoch = None
         self._unanswered.pop(number, None)
         if call["call"] == "query":
             self._heard[number].add(str(said.get("trade")))
