@@ -5,6 +5,7 @@ before the first use. A wrong setting is refused when it is read, without the va
 """
 
 import re
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -54,6 +55,16 @@ def checked_bootstrap(bootstrap: str) -> str:
     if not hosts or not all(host and _is_port(str(port)) for host, port, _ in hosts):
         raise ValueError("should be HOST:PORT, or several of them with commas between")
     return bootstrap
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an IP address is of this machine itself; what is none is not."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return (mapped or parsed).is_loopback
 
 
 def _listed(query: dict[str, list[str]], name: str) -> list[str]:

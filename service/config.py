@@ -12,7 +12,7 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from schemas.base import own_words
-from service.addresses import checked_dsn
+from service.addresses import checked_dsn, is_loopback
 from service.config_kafka import PATHS, KafkaSettings, access
 from service.wallets.profile import WalletProfile, load_profiles
 
@@ -64,9 +64,10 @@ class Settings(KafkaSettings):
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         default=0, description="Where `paystate run` shows its Prometheus metrics, on loopback; 0 is nowhere."
     )
-    api_keys_on_loopback: bool = Field(
-        default=True,
-        description="Ask callers on this machine for an API key, too: a proxy here looks like one of them.",
+    api_keys_on_loopback: bool | None = Field(
+        default=None,
+        description="Ask callers on this machine for an API key, too: a proxy here looks like one of them."
+        " When unset, unless every profile's notify_url is on this machine.",
     )
     profiles: dict[str, Any] = Field(default_factory=dict, description="The wallet profiles, by name.")
 
@@ -97,6 +98,13 @@ class Config:
             raise ConfigError(str(error)) from None
         self.profiles = profiles
         self.path = path
+
+    @property
+    def api_keys_on_loopback(self) -> bool:
+        """Whether callers on this machine need an API key: where wallets come from elsewhere, a proxy may, too."""
+        if self.settings.api_keys_on_loopback is not None:
+            return self.settings.api_keys_on_loopback
+        return not self.profiles or not all(_is_called_back_here(each) for each in self.profiles.values())
 
 
 def load(path: Path | None) -> Config:
@@ -132,6 +140,11 @@ def load(path: Path | None) -> Config:
     return Config(settings, profiles, path)
 
 
+def _is_called_back_here(profile: WalletProfile) -> bool:
+    host = urlsplit(profile.notify_url or "").hostname
+    return host is not None and (host == "localhost" or is_loopback(host))
+
+
 def _like(name: str) -> str | None:
     """The setting that a name like this one may mean."""
     meant = difflib.get_close_matches(name.lower(), Settings.model_fields, n=1, cutoff=LIKENESS)
@@ -160,6 +173,7 @@ def shown(config: Config) -> dict[str, Any]:
     if (password := settings["kafka_sasl_password"]) is not None:
         settings["kafka_sasl_password"] = str(password)
     settings["postgres_dsn"] = _without_password(settings["postgres_dsn"])
+    settings["api_keys_on_loopback"] = config.api_keys_on_loopback
     settings["profiles"] = {
         name: profile.model_dump(mode="json", exclude_none=True) for name, profile in config.profiles.items()
     }

@@ -126,14 +126,13 @@ async def serve_http(config: Config, bound: socket.socket, on_ready: Callable[[]
     from service.http.callers import Callers  # noqa: PLC0415
     from service.http.serving import serve  # noqa: PLC0415
 
-    settings = config.settings
     lanes = await _lanes_of_topics(config.kafka)
     await _see_that_it_is_set_up(database(config))
     adapters = build_adapters(config.profiles)
     publisher = Forwarder(Kafka(config.kafka), lanes)
     opened = database(config)
     api = _order_api(opened, lanes, adapters, publisher)
-    callers = Callers(partial(api_keys.owner_of, opened), keys_on_loopback=settings.api_keys_on_loopback)
+    callers = Callers(partial(api_keys.owner_of, opened), keys_on_loopback=config.api_keys_on_loopback)
     batches = Batches(config.kafka, lanes, PUBLISH_DEADLINE_S)
     wallets = Bridge(adapters, batches.publish, SystemClock().now, publish_deadline_s=None)
     app = create_app(wallets, api, callers)

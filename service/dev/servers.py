@@ -62,7 +62,6 @@ def run_dev(data_dir: Path | None = None) -> None:
         lambda: [
             f"PAYSTATE_POSTGRES_DSN={servers.postgres_dsn}",
             f"PAYSTATE_KAFKA_BOOTSTRAP={servers.kafka_bootstrap}",
-            "PAYSTATE_API_KEYS_ON_LOOPBACK=false",
         ],
     )
 

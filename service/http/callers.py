@@ -2,17 +2,17 @@
 
 A peer's address is that of its connection. What a header says of where a request came from is never believed;
 that there is such a header shows that the request did not begin on this machine. A proxy here that adds none
-cannot be told from a program here, so that keys are asked for unless somebody says otherwise.
+cannot be told from a program here: `Config.api_keys_on_loopback` says whether there may be one.
 """
 
 import re
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from service.addresses import is_loopback
 from service.http.problems import ProblemError
 from service.store.api_keys import ApiKey
 
@@ -27,7 +27,7 @@ _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="api key",
     description="`<id>.<secret>`, made with `paystate api-keys create NAME`. Not needed on this machine"
-    " where PAYSTATE_API_KEYS_ON_LOOPBACK is false.",
+    " where all wallets call back to it, or PAYSTATE_API_KEYS_ON_LOOPBACK is false.",
 )
 
 FindKey = Callable[[str, str], Awaitable[ApiKey | None]]
@@ -78,13 +78,3 @@ def _is_on_this_machine(request: Request) -> bool:
     if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
         return False
     return request.client is not None and is_loopback(request.client.host)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is of this machine itself."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return (mapped or parsed).is_loopback

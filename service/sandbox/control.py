@@ -1,7 +1,6 @@
 """The sandbox's control: the buyer at the cashier, what goes wrong, and the ledger. Loopback only."""
 
 import asyncio
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -9,6 +8,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.money import to_decimal
+from service.addresses import is_loopback
 from service.clock import Clock
 from service.sandbox import authorizations, cashier
 from service.sandbox.callbacks import Callbacks, Fate
@@ -167,12 +167,7 @@ def standing(order: OrderRow) -> str:
 
 def only_from_here(request: Request) -> None:
     """Whoever reaches the control can pay and see keys, so it is for this machine alone."""
-    peer = request.client.host if request.client else ""
-    try:
-        near = ip_address(peer).is_loopback
-    except ValueError:
-        near = False
-    if not near:
+    if request.client is None or not is_loopback(request.client.host):
         raise HTTPException(403, "the sandbox's control answers to this machine only")
 
 

@@ -1,16 +1,20 @@
 """Who may call the order API: holders of keys, and this machine where that is enough."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import Request
 from fastapi.security import HTTPAuthorizationCredentials
 
+from service import config
+from service.addresses import is_loopback
 from service.clock import SystemClock
-from service.config import Settings
-from service.http.callers import LOOPBACK, Callers, is_loopback
+from service.config import Config, Settings
+from service.http.callers import LOOPBACK, Callers
 from service.http.problems import ProblemError
 from service.sandbox.demo.world import World
+from service.sandbox.identity import fresh_identity, write_profile
 from service.store.api_keys import ApiKey
 from tests.http.api import MUG, is_problem, served
 from tests.integration.conftest import Paystate, answer
@@ -79,8 +83,25 @@ async def test_our_own_page_is(origin: str) -> None:
     assert await caller("127.0.0.1", host=origin.partition("//")[2].lower(), origin=origin) == LOOPBACK
 
 
-def test_keys_are_wanted_unless_somebody_says_otherwise() -> None:
-    assert Settings.model_fields["api_keys_on_loopback"].default is True
+@pytest.mark.parametrize(
+    ("urls", "wanted"),
+    [
+        ([], True),
+        ([None], True),
+        (["https://pay.shop.example/wallets/mall/notify"], True),
+        (["http://127.0.0.1:8000/wallets/a/notify", "https://pay.shop.example/wallets/b/notify"], True),
+        (["http://127.0.0.1:8000/wallets/a/notify", "http://localhost/b", "http://[::1]:8000/c"], False),
+        (["http://127.0.0.1.shop.example/wallets/a/notify"], True),
+    ],
+)
+def test_keys_are_wanted_here_where_wallets_come_from_elsewhere(
+    tmp_path: Path, urls: list[str | None], wanted: bool
+) -> None:
+    profile = config.load(write_profile(tmp_path, fresh_identity(), "http://127.0.0.1:1")).profiles["sandbox"]
+    profiles = {str(n): profile.model_copy(update={"notify_url": url}) for n, url in enumerate(urls)}
+    assert Config(Settings(api_keys_on_loopback=None), profiles, None).api_keys_on_loopback is wanted
+    for said in (True, False):
+        assert Config(Settings(api_keys_on_loopback=said), profiles, None).api_keys_on_loopback is said
 
 
 async def test_keys_can_be_wanted_on_this_machine_too() -> None:

@@ -27,7 +27,6 @@ SETTINGS = {
     "PAYSTATE_PAY_GRACE_S": "1",
     "PAYSTATE_FIRST_QUERY_S": "2",
     "PAYSTATE_RETRY_FIRST_S": "0.3",
-    "PAYSTATE_API_KEYS_ON_LOOPBACK": "false",
     "PAYSTATE_LOG_LEVEL": "warning",
 }
 # Nothing of how the environment reaches a Kafka of its own.
