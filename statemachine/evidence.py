@@ -64,19 +64,19 @@ def take_evidence(turn: Turn, said: WalletEvidence) -> None:
 
 
 def _may_be_old(order: Order, said: WalletEvidence) -> bool:
-    """Whether a callback tells of more than ours, in a total in which something of ours is counted.
+    """Whether a callback's totals tell of money in which something of ours is counted.
 
     It says how it was when it was made. Whether that was before ours or after it does not say, so the larger of
-    the two may be too little; only the totals of now can tell.
+    the two may be too little, and two that are equal may be two; only the totals of now can tell.
     """
     if said.source is not EvidenceSource.CALLBACK or said.request_no is not None:
         return False
     return any(
-        by_us_minor and total_minor and total_minor != known_minor
-        for total_minor, known_minor, by_us_minor in (
-            (said.total_taken_minor, order.taken_minor, order.captured_by_us_minor),
-            (said.total_released_minor, order.released_minor, order.released_by_us_minor),
-            (said.total_refunded_minor, order.refunded_minor, order.refunded_by_us_minor),
+        by_us_minor and total_minor
+        for total_minor, by_us_minor in (
+            (said.total_taken_minor, order.captured_by_us_minor),
+            (said.total_released_minor, order.released_by_us_minor),
+            (said.total_refunded_minor, order.refunded_by_us_minor),
         )
     )
 

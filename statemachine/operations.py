@@ -99,7 +99,8 @@ def end(turn: "Turn", state: OperationState, reason: str = "") -> Operation:
     order = turn.order
     live = order.operation
     assert live is not None, "no operation is live that could end"
-    if live.reason == GIVEN_UP:
+    # A person may still have to look for another reason: the wallet will not let go of what is held.
+    if live.reason == GIVEN_UP and Flag.RELEASE_REJECTED not in order.flags:
         turn.unflag(Flag.NEEDS_REVIEW)
     ended = replace(live, state=state, reason=reason)
     order.operation = None
@@ -117,8 +118,9 @@ def succeed(turn: "Turn", reason: str = "") -> Operation:
         known, before = getattr(order, total), getattr(order, accounted)
         setattr(order, accounted, before + ended.amount_minor)
         setattr(order, total, max(known, before + ended.amount_minor))
-        # The total had grown beside the operation, perhaps by it and perhaps not: only the wallet can say.
-        if known > before:
+        # The total had grown beside the operation, perhaps by it and perhaps not: only the wallet can say. And what
+        # it answers about an older doubt may be from before this success, to which it would then be added.
+        if known > before or order.doubt is not None:
             turn.doubt()
     if order.held_minor == 0:
         turn.unflag(Flag.RELEASE_REJECTED)

@@ -125,7 +125,11 @@ class Turn:
     def doubt(self) -> None:
         """The wallet may know of more than we do: it is asked now, and again until it has answered."""
         self.query = True
-        self.order.doubt = Doubt(self.now, self.now + timedelta(seconds=self.policy.first_query_s))
+        order, earlier = self.order, self.order.doubt
+        # What the silence about an earlier doubt has put up is taken down by the answer to this one.
+        is_flagged = earlier is not None and earlier.is_flagged and Flag.NEEDS_REVIEW in order.flags
+        ask_at = self.now + timedelta(seconds=self.policy.first_query_s)
+        order.doubt = Doubt(self.now, ask_at, is_flagged=is_flagged)
 
     def show_in_last_entry(self, operation: Operation) -> None:
         """Names an operation that the last entry's event began, unless it shows another that ended."""
@@ -136,7 +140,9 @@ class Turn:
     def _arrive(self, previous: State) -> Operation | None:
         order = self.order
         state = order.state
-        if state in _ASKS_ANEW or previous in (State.EXPIRED, State.CLOSED):
+        # A refund that was refused changes nothing about a release that was, and that is to be tried again.
+        asks_anew = state in _ASKS_ANEW and previous is not State.REFUNDING
+        if asks_anew or previous in (State.EXPIRED, State.CLOSED):
             order.next_query_at = None
             order.queries = 0
             self.unflag(Flag.CLOSE_UNCONFIRMED, Flag.AUTHORIZATION_EXPIRING)

@@ -74,6 +74,18 @@ def test_what_a_person_has_cleared_is_not_flagged_again() -> None:
     assert not entries
 
 
+def test_the_answer_takes_the_flag_down_that_an_earlier_doubt_had_put_up() -> None:
+    order, *_ = unanswered(doubted(), 3, Policy(close_sweeps=2))
+    assert order.flags == {Flag.NEEDS_REVIEW}
+    anew = after(order, callback(total_refunded_minor=10))
+    assert anew.doubt != order.doubt
+    assert not after(anew, queried(Trade.PAID, total_taken_minor=100, total_refunded_minor=30)).flags
+    # One that a person had cleared is put up again by a new doubt.
+    cleared = after(order, b.resolved(order), callback(total_refunded_minor=10))
+    flagged, *_ = unanswered(cleared, 3, Policy(close_sweeps=2))
+    assert flagged.flags == {Flag.NEEDS_REVIEW}
+
+
 def test_a_flag_that_something_else_put_up_stays() -> None:
     flagged = replace(doubted(), flags=frozenset({Flag.NEEDS_REVIEW}))
     order, _, entries = unanswered(flagged, 3, Policy(close_sweeps=1))

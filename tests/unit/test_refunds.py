@@ -1,10 +1,14 @@
 """Refunds: ours, one at a time, and the wallet's own."""
 
+from dataclasses import replace
+
 import pytest
 
 from schemas.vocabulary import Disposition, Flag, OperationState, Outcome, State
+from statemachine.decide import decide as deciding
 from statemachine.inputs import RefundRequested
 from statemachine.order import Order
+from statemachine.timers import wake_at
 from tests.unit import builders as b
 from tests.unit.builders import after, begun, callback, decide, queried, refund, refund_of, replied, sent
 
@@ -84,7 +88,8 @@ def test_a_total_that_may_be_older_than_our_own_refund_is_asked_about() -> None:
     assert (told.order.refunded_minor, told.query) == (50, False)
     # Less than ours is no news either way, and yet it may come on top of ours.
     assert decide(order, callback(total_refunded_minor=10)).query
-    assert not decide(order, callback(total_refunded_minor=20)).query
+    # As much as ours may be ours, or the wallet's own of before: two of 20.
+    assert decide(order, callback(total_refunded_minor=20)).query
     # Where nothing of ours is counted in it, there is nothing to ask.
     assert not decide(b.paid_order(), callback(total_refunded_minor=30)).query
 
@@ -102,6 +107,27 @@ def test_a_refund_that_had_been_sent_is_seen_in_the_totals() -> None:
     small = after(b.refunding(100, 30), b.attempted("B1"), queried(total_refunded_minor=30))
     assert small.state is State.REFUNDING
     assert after(small, replied("B1", Outcome.SUCCEEDED)).refunded_minor == 30
+
+
+def test_an_answer_from_before_a_refund_does_not_end_the_doubt_that_the_refund_left() -> None:
+    # 1 by us, 30 by the wallet, whose callback was late, and 33 by us, beside which the question was answered.
+    order = after(b.refunding(100, 1), *sent("B1"), refund_of(33), b.attempted("B2"))
+    doubted = after(order, callback(total_refunded_minor=30))
+    refunded = decide(doubted, replied("B2", Outcome.SUCCEEDED), now=b.later(2))
+    assert (refunded.order.refunded_minor, refunded.query) == (63, True)
+    meanwhile = replace(queried(total_taken_minor=100, total_refunded_minor=31), occurred_at=b.later(1))
+    told = deciding(refunded.order, meanwhile, now=b.later(3), policy=b.POLICY).order
+    assert (told.refunded_minor, told.doubt) == (63, refunded.order.doubt)
+    now = after(told, queried(total_taken_minor=100, total_refunded_minor=64), now=b.later(4))
+    assert (now.refunded_minor, now.doubt) == (64, None)
+
+
+def test_a_refund_that_was_refused_does_not_end_the_asking_about_what_is_still_held() -> None:
+    rejected = replied("R1", Outcome.REJECTED)
+    held = after(b.releasing_remainder(100, 70), *sent("R1", rejected))
+    order = after(held, refund_of(10), *sent("B1", replied("B1", Outcome.REJECTED)))
+    assert (order.state, order.held_minor) == (State.CAPTURED, 30)
+    assert wake_at(order) == wake_at(held) is not None
 
 
 def test_a_refund_before_everything_was_captured_shows_afterwards() -> None:
