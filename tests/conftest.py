@@ -7,22 +7,48 @@ Set `PAYSTATE_TEST_POSTGRES_DSN` or `PAYSTATE_POSTGRES_DSN` (a login that may cr
 import asyncio
 import contextlib
 import os
+import sys
 import uuid
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+import uvloop
 
 from service.dev.kafka import EmbeddedKafka
 from service.dev.postgres import EmbeddedPostgres
 
 
+class StrictLoop(uvloop.Loop):
+    """The event loop that the service itself runs on, which tells of transports that were left open.
+
+    uvloop warns about each as it closes them. Where warnings are errors, as here, that error leaves the transport
+    open, and `close` then waits for it for ever.
+    """
+
+    def close(self) -> None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            super().close()
+        for each in caught:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+
+
 @pytest.fixture(scope="session")
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """The event loop that the service itself runs on."""
-    return "asyncio", {"use_uvloop": True}
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """One loop for all tests that need one."""
+    return "asyncio", {"loop_factory": StrictLoop}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Tells of a failure as it happens: what is told at the end is lost when the run is ended before."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext}", file=sys.__stderr__, flush=True)
 
 
 @pytest.fixture(scope="session")
