@@ -16,6 +16,7 @@ from aiokafka.errors import (
 )
 
 from service.kafka.access import KafkaAccess
+from service.kafka.bootstrap import to_its_end
 
 Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient)
 
@@ -36,9 +37,10 @@ def name_refusals(client: Client, access: KafkaAccess) -> Client:
 
     aiokafka tells its log alone why it could not connect. It offers no place for it: this is its own client's
     `bootstrap`, with which every start begins. After a failure the brokers are asked once more, and listened to.
+    One that is cancelled is brought to its end first.
     """
     inner: Any = client.client if isinstance(client, AIOKafkaProducer) else client._client  # noqa: SLF001 - see above
-    bootstrap = inner.bootstrap
+    bootstrap = inner.bootstrap = to_its_end(inner)
 
     async def bootstrap_or_say_why() -> None:
         try:
