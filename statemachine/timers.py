@@ -88,6 +88,11 @@ def _ask(turn: Turn) -> None:
     turn.query = True
     order.queries += 1
     order.next_query_at = turn.now + timedelta(seconds=query_wait_s(turn, order.queries))
+    if order.state in ENDED_UNPAID and order.pay_deadline is not None and turn.now < order.pay_deadline:
+        # It could still be paid: each answer is true only for its moment. From then on it is counted anew.
+        if order.next_query_at >= order.pay_deadline:
+            order.next_query_at, order.queries = order.pay_deadline, 0
+        return
     if order.state is State.PAYING or order.queries < turn.policy.close_sweeps:
         return
     if order.state is State.EXPIRING:

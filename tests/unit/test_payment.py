@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -10,6 +11,7 @@ from statemachine import decide as deciding
 from statemachine.decision import Policy
 from statemachine.inputs import Trade
 from statemachine.order import Order
+from statemachine.timers import wake_at
 from tests.unit import builders as b
 from tests.unit.builders import after, begun, callback, decide, queried, replied, sent
 
@@ -193,7 +195,8 @@ def test_a_close_is_not_tried_for_ever() -> None:
 
 
 def test_a_close_that_nobody_confirms_is_flagged_and_swept() -> None:
-    order = after(b.expiring(), b.attempted("V1"), b.given_up("V1"))
+    expiring = b.expiring()
+    order = after(expiring, b.attempted("V1"), b.given_up("V1"), now=b.past_pay_deadline(expiring))
     assert (order.state, order.flags) == (State.EXPIRED, {Flag.CLOSE_UNCONFIRMED})
     sweeps = 0
     while order.next_query_at is not None:
@@ -204,6 +207,21 @@ def test_a_close_that_nobody_confirms_is_flagged_and_swept() -> None:
     assert sweeps == b.POLICY.close_sweeps
     confirmed = decide(order, callback(Trade.CLOSED)).order
     assert (confirmed.state, confirmed.flags) == (State.EXPIRED, frozenset())
+
+
+def test_a_cancelled_order_is_asked_about_until_the_buyer_can_pay_no_more() -> None:
+    order = after(b.paying(pay_window_s=7200), b.cancel(), b.attempted("V1"), b.given_up("V1"))
+    assert (order.state, order.flags) == (State.CLOSED, {Flag.CLOSE_UNCONFIRMED})
+    asked_at = []
+    while (wake := wake_at(order)) is not None:
+        # The wallet would not close it: it can be paid, and each answer is true only for its moment.
+        order = after(order, b.timer(), queried(Trade.OPEN, order_amount_minor=100, total_taken_minor=0), now=wake)
+        asked_at.append(wake)
+    deadline = b.past_pay_deadline(order)
+    # Then as often as about one that its timer has ended.
+    after_it = [moment for moment in asked_at if moment >= deadline]
+    assert (after_it[0], len(after_it)) == (deadline, b.POLICY.close_sweeps)
+    assert max(later - earlier for earlier, later in pairwise(asked_at)) <= timedelta(minutes=10)
 
 
 def test_late_money_goes_back() -> None:
