@@ -17,9 +17,10 @@ from aiokafka import ConsumerRecord
 from service.clock import DatabaseClock, Ids
 from service.kafka.partition import lane_of
 from service.lanes.batch import LaneBatch, LanePosition, Published, Started
-from service.lanes.errors import LaneGoneError, LaneHaltedError
+from service.lanes.errors import LaneHaltedError
 from service.lanes.inbox import Inbox, Opened
 from service.lanes.lane_queue import LaneQueue
+from service.lanes.units import Due, Inner, Stray, Unit
 from service.observability import BATCHES, RECORDS, WAITED_FOR
 from service.store import orders as order_rows
 from service.store import parked as parked_rows
@@ -45,34 +46,6 @@ TIMER_GUARD_S = 60
 
 
 @dataclass(slots=True)
-class Inner:
-    """An input from inside: what the dispatcher or the reconciler has learned. `done` gets the order."""
-
-    order_id: str
-    given: Input
-    cause_type: str
-    traceparent: str | None
-    done: asyncio.Future[Order | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """An order whose timer has come."""
-
-    order_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stray:
-    """A record of another lane, sent on to it before this lane's offset passes it."""
-
-    record: ConsumerRecord
-
-
-Unit = Opened | Inner | Due | Stray
-
-
-@dataclass(slots=True)
 class LaneWorker:
     """Runs one lane for as long as it is owned. Built anew for each claim and after each doubt."""
 
@@ -93,7 +66,9 @@ class LaneWorker:
     _next_due: datetime | None = None
     _draining: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _opened: asyncio.Queue[list[Opened]] = field(default_factory=lambda: asyncio.Queue(maxsize=1))
+    # What the next batch takes, and that it has been taken.
+    _opened: list[Opened] = field(default_factory=list)
+    _taken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def submit(
         self, order_id: str, given: Input, cause_type: str, traceparent: str | None = None
@@ -128,11 +103,11 @@ class LaneWorker:
             opener.cancel()
             WAITED_FOR.remove(lane)
             for inner in self._inner:
-                _fail(inner)
+                inner.fail()
 
     async def _sleep(self) -> None:
         """Until there is work: opened records, an inner input, a timer, or the order to drain."""
-        if self._inner or not self._opened.empty():
+        if self._inner or self._opened:
             return
         self._wake.clear()
         wait_s = None if self._next_due is None else (self._next_due - self.clock.now()).total_seconds()
@@ -148,8 +123,11 @@ class LaneWorker:
         """Parses and verifies the next batch while this one commits."""
         while True:
             await self.queue.ready.wait()
-            records = self.queue.take(MAX_BATCH)
-            await self._opened.put(await self._open(records))
+            while len(self._opened) >= MAX_BATCH:
+                self._taken.clear()
+                await self._taken.wait()
+            opened = await self._open(self.queue.take(MAX_BATCH - len(self._opened)))
+            self._opened += opened
             self._wake.set()
 
     async def _open(self, records: Sequence[ConsumerRecord]) -> list[Opened]:
@@ -167,13 +145,15 @@ class LaneWorker:
         units: list[Unit] = [*inner]
         try:
             units += await self._due()
-            if not self._opened.empty():
-                units += await self._send_strays_on(self._opened.get_nowait())
+            if self._opened:
+                opened, self._opened = self._opened, []
+                self._taken.set()
+                units += await self._send_strays_on(opened)
             if units:
                 await self._process(units)
         finally:
             for one in inner:
-                _fail(one)
+                one.fail()
 
     async def _due(self) -> list[Due]:
         if self._next_due is None or self.clock.now() < self._next_due:
@@ -289,10 +269,3 @@ async def _uncancelled(committing: Awaitable[datetime]) -> datetime:
         # Looked at, so that nobody complains: whoever cancelled us begins anew from the lane row, or not at all.
         task.exception()
         raise
-
-
-def _fail(inner: Inner) -> None:
-    if not inner.done.done():
-        inner.done.set_exception(LaneGoneError(inner.order_id))
-        # Nobody may be waiting for it any more; that is no error.
-        inner.done.exception()

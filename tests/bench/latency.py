@@ -19,8 +19,9 @@ from tests.bench.world import ENGINE, World, partitions, reading, send_all
 TICK_S = 0.002
 # An order is paid this long after it was created.
 PAID_AFTER_S = 0.5
-# Not counted: a broker whose Java is cold takes all that the processors have left to compile itself.
-WARM_UP_ORDERS = 10_000
+# Not counted: a broker whose Java is cold takes all that the processors have left to compile itself. It took a core
+# at first, and half of one after a minute. So long as this many measurements.
+WARM_UP_TIMES = 6
 WARM_UP_RATE = 2_000
 # The first second of each rate is not counted.
 SETTLE_S = 1.0
@@ -52,12 +53,13 @@ class Stamps:
 async def run(world: World, signer: Signer, rates: Sequence[int], seconds: float) -> list[Latency]:
     """One engine, at each of these input rates in turn."""
     counts = [int(rate * seconds) // 2 for rate in rates]
-    signer.prepare(sum(counts) + WARM_UP_ORDERS)
+    first = int(WARM_UP_TIMES * seconds * WARM_UP_RATE) // 2
+    signer.prepare(sum(counts) + first)
     await world.fresh()
-    results, first = [], WARM_UP_ORDERS
+    results = []
     with world.running([ENGINE]):
         await world.shared_out(1)
-        warm = signer.workload(range(WARM_UP_ORDERS), issue=False)
+        warm = signer.workload(range(first), issue=False)
         await _at_rate(world, warm.created, warm.paid, WARM_UP_RATE)
         for rate, count in zip(rates, counts, strict=True):
             workload = signer.workload(range(first, first + count), issue=False)
