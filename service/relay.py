@@ -148,6 +148,10 @@ class Relay:
         for outcome in await asyncio.gather(*starts, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+        # Asked once more, with all of them taken: should a new owner have opened the one id after us and the other
+        # before us, it could publish over the one and we over the other. Whoever owns the lane now is fenced
+        # wholly by whoever takes it from now on.
+        await lane_rows.read(self.database, self.lane, self.epoch)
 
     async def _find_position(self) -> None:
         published = await committed_tail(self.broker, self.lane)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from schemas.vocabulary import Kind, LatePayment, State, Topic, Trigger
+from service import relay as relaying
 from service.dev.kafka import EmbeddedKafka
 from service.kafka.access import KafkaAccess
 from service.kafka.broker import Kafka
-from service.kafka.clients import connections, consumer, started, transactional_producer
+from service.kafka.clients import connections, consumer, start, started, transactional_producer
 from service.kafka.published import OpenTransactionError, check_closed, committed_tail
 from service.kafka.topics import create_topics
 from service.lanes.batch import Published
@@ -225,6 +227,38 @@ async def test_the_next_owner_goes_on_after_the_tail_and_fences_the_last(
                 await asyncio.wait_for(running, 20)
     assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == list(range(1, 11))
     assert await _last_published(bootstrap, lane) == 10
+
+
+async def test_a_relay_that_loses_its_lane_while_it_opens_its_ids_publishes_nothing(
+    bootstrap: str, database: Database, lane: LaneRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has opened one before the new owner did, and opens the other afterwards."""
+    half_open, go_on, starts = asyncio.Event(), asyncio.Event(), itertools.count()
+
+    async def started_late(producer: AIOKafkaProducer) -> None:
+        if next(starts) == 0:
+            await go_on.wait()
+        await start(producer)
+        half_open.set()
+
+    monkeypatch.setattr(relaying, "start", started_late)
+    written = _Journal(database, lane)
+    entries = await written.write(5)
+    async with _running(_relay(bootstrap, database, lane)) as running:
+        await asyncio.wait_for(half_open.wait(), 20)
+        await lanes.release(database, lane.lane, lane.epoch, 0)
+        (claimed,) = [row for row in await lanes.claim(database, "next", 60, LANES) if row.lane == lane.lane]
+        written.lane = claimed
+        second = _relay(bootstrap, database, claimed)
+        async with _running(second):
+            second.offer(entries)
+            await _flushed(second, 5)
+            go_on.set()
+            with pytest.raises(LaneFencedError, match="no longer at epoch"):
+                await asyncio.wait_for(running, 20)
+            second.offer(await written.write(5))
+            await _flushed(second, 10)
+    assert [seq for seq, _ in await _consumed(bootstrap, lane.lane)] == list(range(1, 11))
 
 
 async def test_a_relay_whose_transaction_the_broker_ended_goes_on(
