@@ -63,7 +63,7 @@ bench: setup ## Measure throughput and latency
 faults: setup ## Kill, freeze and cut things, and check every promise afterwards
 	$(BIN)/python -m tests.faults.run $(ARGS)
 
-simulate: setup ## Let everything fail in so many simulated worlds (SEEDS=2000 FROM=0), and look that each comes to rest
+simulate: setup ## Let everything fail in so many simulated worlds (SEEDS=3000 FROM=0), and look that each comes to rest
 	@$(BIN)/python -m tests.simulation.run $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(ARGS)
 
 mutants: setup ## Plant bugs, and look that the simulation finds each within 2,000 seeds

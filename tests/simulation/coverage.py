@@ -11,7 +11,7 @@ from tests.simulation.limits import NAMES
 from tests.simulation.rest import RESTING
 
 # So many seeds and more must have seen everything below.
-WHOLE_RUN = 2_000
+WHOLE_RUN = 3_000
 
 Seen = Counter[tuple[str, ...]]
 

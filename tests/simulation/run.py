@@ -1,6 +1,6 @@
 """`make simulate`: many seeds, each a world of its own, and the shortest story of the first that fails.
 
-Run as `python -m tests.simulation.run --seeds 2000 --from 0`; with `--story`, one seed's whole story.
+Run as `python -m tests.simulation.run --seeds 3000 --from 0`; with `--story`, one seed's whole story.
 """
 
 import argparse

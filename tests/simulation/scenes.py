@@ -1,6 +1,7 @@
 """Scenes: what chance alone seldom brings together."""
 
 from dataclasses import replace
+from typing import Any
 
 from schemas.vocabulary import Kind, State
 from tests.simulation.authors import Author, Buyer, OrderPlan, Temper
@@ -15,7 +16,7 @@ def remainder(author: Author) -> OrderPlan:
         author.completion(0, 400, State.AUTHORIZED, final=True),
         author.completion(5, 100, State.CAPTURED, final=True),
     )
-    whats = (("refund", 1.0), ("refund", 0.4), ("capture", 0.5))
+    whats = (("refund", 1.0), ("refund", 1.0), ("refund", 0.4), ("capture", 0.5))
     after = tuple((dice.choice((0.05, 3.0)), *dice.choice(whats)) for _ in range(2))
     release = frozenset({"release"})
     slow, refuses = dice.choice(((release, frozenset()), (frozenset(), release)))
@@ -45,20 +46,18 @@ def crossing(author: Author) -> OrderPlan:
 
 
 def beside(author: Author) -> OrderPlan:
-    """The wallet gives money back by itself while we do, slowly: only a question tells how much that is in all."""
+    """The wallet gives money back by itself while we do, slowly: only a question tells how much that is in all.
+
+    What is to go back is said twice, by two events.
+    """
     dice = author.dice
     author.kind, author.amount_minor = Kind.PREAUTH, 1000
+    refund: dict[str, Any] = {"refund_id": "r1", "amount_minor": 100, "currency": "CNY"}
     acts = (
         author.created(dice.uniform(0, 10)),
         author.completion(0, 1000, State.AUTHORIZED, final=True),
-        author.act(
-            "refund.requested",
-            dice.choice((0, 0.05)),
-            once_in=State.CAPTURED,
-            refund_id="r1",
-            amount_minor=100,
-            currency="CNY",
-        ),
+        author.act("refund.requested", dice.choice((0, 0.05)), once_in=State.CAPTURED, **refund),
+        author.act("refund.requested", dice.choice((0.05, 1.0)), once_in=State.PARTIALLY_REFUNDED, **refund),
     )
     after = ((dice.choice((0.5, 3.0)), "refund", dice.choice((0.2, 0.4))),)
     temper = Temper(frozenset({"refund"}), frozenset(), after, is_silent=dice.random() < 0.7)
@@ -87,4 +86,4 @@ def last_moment(author: Author) -> OrderPlan:
     return OrderPlan(author.order_id, (created, cancelled), buyer, Temper(tells_after_s=dice.uniform(0.5, 5)))
 
 
-SCENES = (remainder, remainder, crossing, late, last_moment, beside, beside)
+SCENES = (remainder, remainder, remainder, crossing, late, last_moment, beside, beside)
