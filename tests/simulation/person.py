@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 1.0
 # How often it is the version of a moment ago, or the word of one who has not looked well what it is about.
-STALE = 0.1
+STALE = 0.25
 # Without these the ledgers may differ, and nobody would be told any more.
 _STAY = frozenset({Flag.CLOSE_UNCONFIRMED, Flag.REFUND_BY_WALLET})
 

@@ -82,8 +82,8 @@ def last_moment(author: Author) -> OrderPlan:
     created = author.created(dice.uniform(0, 10))
     created.value.update(pay_timeout_s=10, issue=True)
     cancelled = author.act("order.cancel_requested", created.after_s + dice.uniform(3, 9))
-    buyer = Buyer(((dice.uniform(8, 10), "pay"),))
-    return OrderPlan(author.order_id, (created, cancelled), buyer, Temper(tells_after_s=dice.uniform(0.5, 5)))
+    buyer = Buyer(((dice.uniform(8.5, 10), "pay"),))
+    return OrderPlan(author.order_id, (created, cancelled), buyer, Temper(tells_after_s=dice.uniform(1.5, 6)))
 
 
-SCENES = (remainder, remainder, remainder, crossing, late, last_moment, beside, beside)
+SCENES = (remainder, remainder, remainder, crossing, late, last_moment, last_moment, beside, beside)
