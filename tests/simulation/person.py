@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 1.0
 # How often it is the version of a moment ago, or the word of one who has not looked well what it is about.
-STALE = 0.25
+STALE = 0.1
 # Without these the ledgers may differ, and nobody would be told any more.
 _STAY = frozenset({Flag.CLOSE_UNCONFIRMED, Flag.REFUND_BY_WALLET})
 
@@ -64,7 +64,8 @@ class Person:
             "expected_version": max(1, order.version - (dice.random() < STALE)),
             "outcome": None if dice.random() < STALE else outcome,
         }
-        self._world.traffic.publish(Act(0, Topic.ORDERS, event))
+        # Some look, and write it down later: by then it may be another operation that is unknown.
+        self._world.at(dice.choice((0, 0, 0, 5)), self._world.traffic.publish, Act(0, Topic.ORDERS, event))
 
 
 def _became(account: Account, live: Operation) -> str | None:
