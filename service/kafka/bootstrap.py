@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from service.kafka.behind import behind_our_back
+
 # A cancelled start waits only so long for what it has begun; the rest ends behind its back.
 END_S: Final = 2.0
-
-# Whoever waits for nothing holds a task only weakly.
-_ending: set[asyncio.Task[None]] = set()
 
 
 def to_its_end(inner: Any) -> Callable[[], Awaitable[None]]:  # noqa: ANN401 - aiokafka's own client, without types
@@ -23,10 +22,7 @@ def to_its_end(inner: Any) -> Callable[[], Awaitable[None]]:  # noqa: ANN401 - a
         try:
             await asyncio.shield(bootstrapping)
         except asyncio.CancelledError:
-            ending = asyncio.create_task(_close_after(bootstrapping, inner))
-            _ending.add(ending)
-            ending.add_done_callback(_ending.discard)
-            await asyncio.wait({ending}, timeout=END_S)
+            await asyncio.wait({behind_our_back(_close_after(bootstrapping, inner))}, timeout=END_S)
             raise
 
     return bootstrap_to_its_end

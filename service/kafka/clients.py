@@ -10,6 +10,7 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from service.kafka.access import KafkaAccess
+from service.kafka.behind import behind_our_back
 from service.kafka.patience import be_patient
 from service.kafka.refusals import name_refusals
 
@@ -111,9 +112,7 @@ async def abandon(client: AIOKafkaConsumer | AIOKafkaProducer | None) -> None:
     """
     if client is None:
         return
-    stopping = asyncio.ensure_future(client.stop())
-    _stopping.add(stopping)
-    stopping.add_done_callback(_stopped)
+    stopping = behind_our_back(client.stop())
     stopping.add_done_callback(lambda _: _forget_failures(client))
     done, _ = await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_S)
     if not done:
@@ -132,9 +131,7 @@ async def _end_sender(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     for _ in range(2):
         sender.sender_task.cancel()
         await asyncio.wait({sender.sender_task}, timeout=0)
-    closing = asyncio.ensure_future(client.client.close())
-    _stopping.add(closing)
-    closing.add_done_callback(_stopped)
+    behind_our_back(client.client.close())
 
 
 class _Forgiving(set[object]):
@@ -162,17 +159,6 @@ def _forget_failures(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     for waiter in kept:
         if waiter is not None and waiter.done() and not waiter.cancelled():
             waiter.exception()
-
-
-# Whoever waits for nothing holds a task only weakly.
-_stopping: set[asyncio.Future[None]] = set()
-
-
-def _stopped(stopping: asyncio.Future[None]) -> None:
-    _stopping.discard(stopping)
-    if not stopping.cancelled():
-        # Looked at, so that nobody complains: a client that is thrown away may fail as it likes.
-        stopping.exception()
 
 
 async def start(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:

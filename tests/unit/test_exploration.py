@@ -15,6 +15,11 @@ from tests.unit.sameness import facts
 _GAVE_UP = {Flag.NEEDS_REVIEW, Flag.CLOSE_UNCONFIRMED, Flag.RELEASE_REJECTED}
 
 
+def _may_be_done(order: Order) -> tuple[bool, ...]:
+    """Whether the wallet may have carried out the live operation already: both, once it has been sent."""
+    return (False, True) if order.operation and order.operation.attempts else (False,)
+
+
 @pytest.fixture(scope="module")
 def explored() -> list[World]:
     found = worlds()
@@ -52,7 +57,7 @@ def test_every_row_of_the_table_is_walked(explored: list[World]) -> None:
 def test_every_order_comes_to_rest_with_an_honest_wallet(explored: list[World]) -> None:
     for world in explored:
         for order in world.orders.values():
-            for done in (False, True) if order.operation and order.operation.attempts else (False,):
+            for done in _may_be_done(order):
                 wallet = HonestWallet(order, done=done)
                 rested = comes_to_rest(order, wallet)
                 # Where the wallet had refused too often before, a person looks: that is rest, too.
@@ -68,7 +73,7 @@ def test_an_order_in_doubt_comes_to_know_what_the_wallet_did_on_its_own(explored
         for order in world.orders.values():
             if order.doubt is None or order.refunded_minor == order.taken_minor:
                 continue
-            for done in (False, True) if order.operation and order.operation.attempts else (False,):
+            for done in _may_be_done(order):
                 wallet = HonestWallet(order, done=done)
                 if wallet.totals["refunded"] == wallet.totals["taken"]:
                     continue
